@@ -1,0 +1,93 @@
+"""Encoders and adapter beside plain onnxruntime: `python -m benchmarks.fast_path [--model FOLDER]`.
+
+Plain is the same files, thread count and log-mel features with nothing around them: no windows, masks,
+labels, calibration or checks. What our side takes longer is the price of those.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import numpy as np
+import onnxruntime
+
+from benchmarks import timing
+from edge_agent.perception.adapter import TASK_ORDER
+from edge_agent.perception.encoders import window_shape
+from edge_agent.perception.features import log_mel
+from edge_agent.perception.pipeline import Pipeline
+from edge_agent.types import SlotWindow, Window
+
+TARGET_P95_MS = 25.0
+TARGET_RATIO = 1.15
+
+
+def noise_window(pipeline: Pipeline) -> Window:
+    """Noise in every slot: the time does not depend on the values."""
+    rng = np.random.default_rng(1)
+    parts = {}
+    for slot in pipeline.manifest.slots:
+        values = rng.normal(0, 0.1, window_shape(slot)).astype(np.float32)
+        parts[slot.name] = SlotWindow(values, coverage=1.0, age_s=0.0)
+    return Window(0, 0, parts)
+
+
+def session(path: object) -> onnxruntime.InferenceSession:
+    """A session on one thread, as the agent has it."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def plain_path(pipeline: Pipeline, window: Window) -> Callable[[], object]:
+    """The same computation by hand."""
+    manifest = pipeline.manifest
+    encoders = {slot.name: session(pipeline.folder / slot.encoder) for slot in manifest.slots}
+    adapter = session(pipeline.folder / manifest.adapter.file)
+    rows = [TASK_ORDER.index(task.name) for task in manifest.tasks] + [TASK_ORDER.index("dialog")]
+    task = np.array(rows, dtype=np.int64)
+    mask = np.ones((len(rows), len(manifest.slots)), dtype=np.float32)
+
+    def run() -> object:
+        tokens, pooled = [], []
+        for slot in manifest.slots:
+            values = window.slots[slot.name].values
+            x = values if slot.features == "raw" else log_mel(values[:, 0])
+            out = encoders[slot.name].run(["tokens", "pooled"], {"x": x[None]})
+            tokens.append(out[0])
+            pooled.append(out[1])
+        inputs = {
+            "tokens": np.repeat(np.concatenate(tokens, axis=1), len(rows), axis=0),
+            "pooled": np.repeat(np.stack(pooled, axis=1), len(rows), axis=0),
+        }
+        return adapter.run(None, {**inputs, "mask": mask, "task": task})
+
+    return run
+
+
+def main() -> int:
+    """Print the figures; 1 where one misses its target."""
+    options = timing.arguments(__doc__, rounds=200)
+    pipeline = Pipeline(options.model)
+    window = noise_window(pipeline)
+    functions: dict[str, Callable[[], object]] = {
+        "ours: window to percept": lambda: pipeline.perceive(window),
+        "plain onnxruntime": plain_path(pipeline, window),
+    }
+    for slot in pipeline.manifest.slots:
+        alone = Window(0, 0, {slot.name: window.slots[slot.name]})
+        functions[f"  of it: encoder {slot.name}"] = lambda alone=alone: pipeline.encode(alone)
+    taken_ms = timing.take_turns(functions, options.rounds)
+    print(f"fast path, {len(window.slots)} slots, one thread, {options.rounds} rounds:")
+    for name, values in taken_ms.items():
+        print(timing.line(name, values))
+    ours, plain = taken_ms["ours: window to percept"], taken_ms["plain onnxruntime"]
+    kept = timing.verdict("p95", float(np.percentile(ours, 95)), TARGET_P95_MS, "ms")
+    kept &= timing.verdict("ratio of p50", float(np.median(ours) / np.median(plain)), TARGET_RATIO, "x")
+    return 0 if kept else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

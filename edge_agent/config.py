@@ -1,0 +1,313 @@
+"""The configuration file: TOML in, frozen typed settings out. Every field states its unit and default.
+
+A wrong file never starts the agent: `load` raises ConfigurationError with the dotted path of the setting
+at fault, what stands there, what would be right, and the nearest known name. Relative paths belong to the
+folder of the file. Secrets are never in the file, only the path of the file that holds them.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from edge_agent import config_errors
+from edge_agent.errors import ConfigurationError
+
+DEFAULT_FILES = (Path("edge-agent.toml"), Path("/etc/edge-agent/edge-agent.toml"))
+"""Where `find` looks when no file is named."""
+
+
+class _Frozen(BaseModel):
+    """Strict, so that `port = "1883"` is an error and not a guess; no infinities, no unknown keys."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=()
+    )
+
+
+def _resolve(value: object, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Path:
+    # A default is a Path already, which pydantic's JSON mode would refuse.
+    path: Path = value if isinstance(value, Path) else handler(value)
+    folder: Path = (info.context or {}).get("folder", Path())
+    return folder / path.expanduser()
+
+
+FilePath = Annotated[Path, WrapValidator(_resolve)]
+"""A path; a relative one is taken from the folder of the configuration file."""
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+"""One level of an MQTT topic: letters, digits, `_` and `-`, at most 64 characters (no `/`, `+`, `#`)."""
+Topic = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$", max_length=128)]
+Command = Literal["ask"]
+"""The commands that can be switched on."""
+
+
+class Node(_Frozen):
+    """Who this device is."""
+
+    name: Name = Field("edge", description="name of this device in every topic")
+    state_directory: FilePath = Field(
+        Path("state"), validate_default=True, description="folder for what must survive a restart"
+    )
+
+
+class Model(_Frozen):
+    """Which model, and what the language model may cost."""
+
+    path: FilePath = Field(description="folder that holds manifest.json")
+    threads: int = Field(1, ge=1, le=64, description="threads of the language model")
+    language_deadline_s: float = Field(
+        3.0, gt=0, le=120, description="seconds until a deterministic sentence answers instead"
+    )
+    language_memory_mib: int = Field(
+        2048, ge=128, description="address space of the language model's worker in MiB"
+    )
+
+
+class Tls(_Frozen):
+    """TLS to the broker. Present: TLS is used and the server's certificate is checked."""
+
+    ca_file: FilePath | None = Field(None, description="CA certificate; default: the system's")
+    certificate_file: FilePath | None = Field(None, description="client certificate, PEM; default: none")
+    key_file: FilePath | None = Field(None, description="key of the client certificate, PEM; default: none")
+
+    @model_validator(mode="after")
+    def _pair(self) -> Tls:
+        if (self.certificate_file is None) != (self.key_file is None):
+            raise ValueError("certificate_file and key_file belong together: set both or neither")
+        return self
+
+
+class Mqtt(_Frozen):
+    """The broker, and what it may ask of us. Without `commands` the agent only publishes."""
+
+    host: str = Field("localhost", min_length=1, description="name or address of the broker")
+    port: int = Field(1883, ge=1, le=65535, description="TCP port of the broker (8883 is usual with TLS)")
+    protocol: Literal["5", "3.1.1"] = Field("5", description="MQTT version")
+    username: str | None = Field(None, min_length=1, description="user name; default: none")
+    password_file: FilePath | None = Field(None, description="file whose first line is the password")
+    tls: Tls | None = Field(None, description="table [mqtt.tls]; default: no TLS")
+    keepalive_s: int = Field(30, ge=5, le=65535, description="seconds between signs of life")
+    topic_root: Topic = Field("edge", description="first level(s) of every topic")
+    commands: tuple[Command, ...] = Field((), description='allowed commands, for example ["ask"]')
+    queue_limit: int = Field(
+        1000, ge=10, le=100_000, description="messages kept while the broker is away; the oldest go first"
+    )
+
+    @model_validator(mode="after")
+    def _user_with_password(self) -> Mqtt:
+        if self.password_file is not None and self.username is None:
+            raise ValueError("password_file needs a username beside it")
+        return self
+
+    def read_password(self) -> str | None:
+        """The first line of `password_file`, read at each use and kept nowhere.
+
+        Raises ConfigurationError when the file cannot be read.
+        """
+        if self.password_file is None:
+            return None
+        try:
+            lines = self.password_file.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeError) as error:
+            raise ConfigurationError(
+                f"mqtt.password_file: cannot read {self.password_file}",
+                key="mqtt.password_file",
+                hint="the file must be readable for this user and hold the password in its first line",
+            ) from error
+        return lines[0] if lines else ""
+
+
+class WindowSettings(_Frozen):
+    """How chunks become windows."""
+
+    hop_s: float = Field(0.5, ge=0.02, le=60, description="seconds from one window to the next")
+    max_gap_s: float = Field(
+        0.06, gt=0, le=10, description="seconds between two samples above which the time between is a gap"
+    )
+    min_coverage: float = Field(
+        0.8, gt=0, le=1, description="share (0..1) of a window that real samples must cover"
+    )
+    settle_s: float = Field(
+        0.15, ge=0, le=5, description="seconds a window waits after its end for chunks that are on their way"
+    )
+
+
+class Publish(_Frozen):
+    """How often things are published. Changes are published at once, whatever these say."""
+
+    percept_interval_s: float = Field(
+        1.0, ge=0, le=3600, description="seconds between percepts; 0: one for each window"
+    )
+    health_interval_s: float = Field(10.0, ge=1, le=3600, description="seconds between health reports")
+    event_hold_s: float = Field(
+        1.0, ge=0, le=60, description="seconds a label must hold before it is published as an event"
+    )
+    sentence_interval_s: float = Field(
+        5.0, ge=0, le=3600, description="least seconds between two sentences worded unasked; 0: none unasked"
+    )
+
+
+class Stream(_Frozen):
+    """One stream of a microcontroller, put into one slot of the model."""
+
+    slot: str = Field(min_length=1, description="slot of the model")
+    name: Name | None = Field(None, description="name in topics; default: the stream's name on the device")
+
+
+class SerialSensor(_Frozen):
+    """A microcontroller that speaks the protocol of firmware_bridge/PROTOCOL.md."""
+
+    kind: Literal["serial"]
+    name: Name = Field(description="name of the board")
+    port: str = Field(min_length=1, description="device file, for example /dev/ttyACM0")
+    baud_rate: int = Field(921_600, ge=1200, le=12_000_000, description="bits per second")
+    streams: dict[Name, Stream] = Field(min_length=1, description="device stream name -> slot")
+    simulated: bool = Field(False, description="true: mark everything from this port as simulated")
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> SerialSensor:
+        if len(self.sources) != len(self.streams):
+            raise ValueError("two streams have the same name")
+        return self
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """Chunk.sensor -> slot."""
+        return {stream.name or key: stream.slot for key, stream in self.streams.items()}
+
+
+class _OneSlot(_Frozen):
+    name: Name = Field(description="name in topics")
+    slot: str = Field(min_length=1, description="slot of the model")
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """Chunk.sensor -> slot."""
+        return {self.name: self.slot}
+
+
+class ReplaySensor(_OneSlot):
+    """Recorded files, played in real time."""
+
+    kind: Literal["replay"]
+    files: tuple[FilePath, ...] = Field(min_length=1, description="recordings, played one after the other")
+    loop: bool = Field(True, description="begin again after the last file")
+    speed: float = Field(
+        1.0, gt=0, le=100, description="times real time, as a tape played faster: signals change with it"
+    )
+
+
+class MicrophoneSensor(_OneSlot):
+    """A microphone through PortAudio."""
+
+    kind: Literal["microphone"]
+    device: str | None = Field(None, min_length=1, description="part of its name; default: the system's")
+    rate_hz: int = Field(
+        16_000, ge=8000, le=192_000, description="rate the device is opened at; resampled to the slot's rate"
+    )
+
+
+class SimulatedSensor(_OneSlot):
+    """An invented signal, marked as simulated in everything that comes of it."""
+
+    kind: Literal["simulated"]
+    label: str | None = Field(None, min_length=1, description="what to imitate; default: each label in turn")
+    period_s: float = Field(6.0, ge=0.5, le=3600, description="seconds of each label when they take turns")
+
+
+SensorSettings = Annotated[
+    SerialSensor | ReplaySensor | MicrophoneSensor | SimulatedSensor, Field(discriminator="kind")
+]
+
+
+class Config(_Frozen):
+    """The whole file."""
+
+    node: Node = Field(default_factory=Node, description="table [node]")
+    model: Model = Field(description="table [model]")
+    mqtt: Mqtt = Field(default_factory=Mqtt, description="table [mqtt]")
+    windows: WindowSettings = Field(default_factory=WindowSettings, description="table [windows]")
+    publish: Publish = Field(default_factory=Publish, description="table [publish]")
+    sensors: tuple[SensorSettings, ...] = Field(
+        alias="sensor", min_length=1, description="one [[sensor]] table for each sensor"
+    )
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """Chunk.sensor -> slot, for every sensor and every stream of a board."""
+        return {name: slot for sensor in self.sensors for name, slot in sensor.sources.items()}
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Config:
+        owners: dict[str, int] = {}
+        slots: dict[str, str] = {}
+        for i, sensor in enumerate(self.sensors):
+            for name in {sensor.name, *sensor.sources}:
+                if owners.setdefault(name, i) != i:
+                    raise _repeated(f"sensor.{i}.name", f'two sensors have the name "{name}"', "rename one")
+            for name, slot in sensor.sources.items():
+                if (other := slots.setdefault(slot, name)) != name:
+                    raise _repeated(
+                        f"sensor.{i}.slot", f'"{other}" and "{name}" both fill the slot "{slot}"',
+                        "a slot has one source; remove one of the two",
+                    )  # fmt: skip
+        return self
+
+
+def _repeated(key: str, message: str, hint: str) -> PydanticCustomError:
+    return PydanticCustomError("repeated", "{message}", {"message": message, "key": key, "hint": hint})
+
+
+def find() -> Path:
+    """The first of DEFAULT_FILES that exists. Raises ConfigurationError when there is none."""
+    for path in DEFAULT_FILES:
+        if path.is_file():
+            return path
+    raise ConfigurationError(
+        f"no configuration file: looked for {' and '.join(map(str, DEFAULT_FILES))}",
+        hint="copy edge-agent.example.toml to edge-agent.toml, or name a file with -c",
+    )
+
+
+def load(path: Path) -> Config:
+    """Read and check a configuration file. Raises ConfigurationError; its `key` is the setting at fault."""
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigurationError(
+            f"cannot read the configuration {path}: {reason}",
+            hint="name the file with -c, or copy edge-agent.example.toml and adapt it",
+        ) from error
+    return loads(text, path.absolute().parent)
+
+
+def loads(text: str, folder: Path) -> Config:
+    """As `load`, from text; relative paths belong to `folder`."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(
+            f"the configuration is not valid TOML: {error}",
+            hint="strings need quotes, tables look like [mqtt], sensors like [[sensor]]",
+        ) from error
+    data.setdefault("node", {})  # a default made without the table would not know the folder
+    try:
+        # Through JSON, because there strict still turns a string into a path and an array into a tuple.
+        return Config.model_validate_json(json.dumps(data, default=str), context={"folder": folder})
+    except ValidationError as error:
+        raise config_errors.explain(error, data, Config) from error

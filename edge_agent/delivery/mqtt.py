@@ -1,0 +1,270 @@
+"""One MQTT connection, driven by the thread that owns it. The only module that knows paho.
+
+There is no hidden thread: `step` waits for the socket or for `wake`, then reads, writes and keeps the
+connection alive. Everything but `wake` is for the owner's thread alone.
+
+Source: OASIS MQTT 5.0 and 3.1.1; section numbers are of MQTT 5.0.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import socket
+import ssl
+import struct
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from paho.mqtt import MQTTException
+from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from edge_agent.config import Mqtt, Tls
+from edge_agent.delivery.message import Incoming, Message
+from edge_agent.errors import ConfigurationError, DeliveryError
+
+MAX_PACKET_BYTES = 256 * 1024
+"""What we let the broker send us in one packet (3.1.2.11.4)."""
+_CONNECT_TIMEOUT_S = 1.5
+"""Under the two seconds in which the agent must be able to end."""
+_CONNACK_TIMEOUT_S = 10.0
+_MISC_S = 1.0
+_NOT_MQTT = (MQTTException, ValueError, IndexError, KeyError, TypeError, struct.error)
+"""What paho lets through when it reads a packet that no broker should send."""
+_VERSIONS = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
+_HINTS = {
+    "not authorized": "check mqtt.username and mqtt.password_file, and the broker's access rules",
+    "bad user name or password": "check mqtt.username and mqtt.password_file",
+    "unsupported protocol version": 'set mqtt.protocol = "3.1.1"',
+    "session taken over": "another agent uses this node.name; every node needs its own",
+}
+
+
+class Connection:
+    """A connection to the broker of `settings`. Its owner empties `received`, `acknowledged` and `refused`.
+
+    `refused` holds (id, why) of messages that an MQTT 5 broker would not take; 3.1.1 cannot say so.
+    """
+
+    def __init__(self, settings: Mqtt, *, client_id: str, will: Message | None = None) -> None:
+        self.received: deque[Incoming] = deque()
+        self.acknowledged: deque[int] = deque()
+        self.refused: deque[tuple[int, str]] = deque()
+        self.connected = False
+        self._settings = settings
+        self._failure: DeliveryError | None = None
+        self._v5 = settings.protocol == "5"
+        self._wake_reader, self._wake_writer = socket.socketpair()
+        self._wake_reader.setblocking(False)
+        self._wake_writer.setblocking(False)
+        self._client = self._make_client(client_id, will)
+
+    def _make_client(self, client_id: str, will: Message | None) -> paho.Client:
+        settings = self._settings
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=client_id,
+            protocol=_VERSIONS[settings.protocol],
+            clean_session=None if self._v5 else True,
+        )
+        client.connect_timeout = _CONNECT_TIMEOUT_S
+        if settings.username is not None:
+            client.username_pw_set(settings.username, settings.read_password())
+        if settings.tls is not None:
+            client.tls_set_context(tls_context(settings.tls))
+        if will is not None:
+            client.will_set(will.topic, will.payload, qos=1, retain=will.retain)
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_publish = self._on_publish
+        client.on_message = self._on_message
+        client.on_subscribe = self._on_subscribe
+        return client
+
+    def open(self) -> None:
+        """Connect; the broker's consent comes later (`await_consent`). Raises DeliveryError."""
+        settings = self._settings
+        limits = _properties(PacketTypes.CONNECT, MaximumPacketSize=MAX_PACKET_BYTES) if self._v5 else None
+        try:
+            self._client.connect(settings.host, settings.port, settings.keepalive_s, properties=limits)
+        except (OSError, ValueError) as error:
+            raise DeliveryError(
+                f"no broker at {settings.host}:{settings.port}: {_reason(error)}", hint=_connect_hint(error)
+            ) from error
+
+    def await_consent(self, stopped: Callable[[], bool]) -> None:
+        """Step until the broker accepted us or `stopped()` is true. Raises DeliveryError."""
+        deadline_s = time.monotonic() + _CONNACK_TIMEOUT_S
+        while not self.connected and not stopped():
+            self.step(0.2)
+            if time.monotonic() > deadline_s:
+                raise DeliveryError(
+                    f"{self._settings.host}:{self._settings.port} took the connection and said nothing",
+                    hint="is that port an MQTT port, and does it expect TLS?",
+                )
+
+    def step(self, timeout_s: float) -> None:
+        """Wait up to `timeout_s` for the socket or `wake`, then do what is due.
+
+        Raises DeliveryError when the connection was refused or is lost.
+        """
+        wire = self._client.socket()
+        if wire is None:
+            raise self._failure or DeliveryError("the connection to the broker was lost")
+        readable, writable = self._wait(wire, timeout_s)
+        try:
+            if readable:
+                self._client.loop_read()
+            if writable:
+                self._client.loop_write()
+            alive = self._client.loop_misc() == MQTTErrorCode.MQTT_ERR_SUCCESS
+        except _NOT_MQTT as error:
+            raise DeliveryError(
+                f"{self._settings.host}:{self._settings.port} sends what is not MQTT: {error}",
+                hint="is mqtt.port the port of an MQTT broker?",
+            ) from error
+        if not alive and self._failure is None:
+            self._failure = DeliveryError("the broker does not answer any more")
+        if self._failure is not None:
+            raise self._failure
+
+    def _wait(self, wire: Any, timeout_s: float) -> tuple[bool, bool]:
+        """Whether the socket can be read and written."""
+        if isinstance(wire, ssl.SSLSocket) and wire.pending():
+            # Already decrypted: the socket itself would not become readable again.
+            return True, self._client.want_write()
+        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._client.want_write() else 0)
+        with selectors.DefaultSelector() as selector:
+            selector.register(wire, events)
+            selector.register(self._wake_reader, selectors.EVENT_READ)
+            ready = {key.fileobj: mask for key, mask in selector.select(min(timeout_s, _MISC_S))}
+        if self._wake_reader in ready:
+            self._drain_wake()
+        mask = ready.get(wire, 0)
+        return bool(mask & selectors.EVENT_READ), bool(mask & selectors.EVENT_WRITE)
+
+    def _drain_wake(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while self._wake_reader.recv(4096):
+                pass
+
+    def wake(self) -> None:
+        """End a `step` that waits; safe from any thread, also after `close`."""
+        # Full: a wake is already on its way. Closed: nobody waits any more.
+        with contextlib.suppress(OSError):
+            self._wake_writer.send(b"\0")
+
+    def send(self, message: Message) -> int:
+        """Publish with QoS 1; the returned id appears in `acknowledged` when the broker has it."""
+        properties = None
+        if self._v5 and message.correlation is not None:
+            properties = _properties(PacketTypes.PUBLISH, CorrelationData=message.correlation)
+        info = self._client.publish(message.topic, message.payload, 1, message.retain, properties)
+        return info.mid
+
+    def request(self, message: Message, response_topic: str) -> int:
+        """As `send`, naming where the reply shall go (4.10; MQTT 5 only)."""
+        properties = _properties(
+            PacketTypes.PUBLISH, ResponseTopic=response_topic, CorrelationData=message.correlation or b""
+        )
+        return self._client.publish(message.topic, message.payload, 1, message.retain, properties).mid
+
+    def subscribe(self, topic: str) -> None:
+        """Ask for a topic or filter with QoS 1; a refusal by the broker fails the next `step`."""
+        self._client.subscribe(topic, qos=1)
+
+    def close(self) -> None:
+        """Say goodbye when still connected (the broker then forgets the will) and free the sockets."""
+        self._client.on_disconnect = None
+        self._client.disconnect()
+        self._client.loop_misc()
+        wire = self._client.socket()
+        if wire is not None:
+            wire.close()
+        self._wake_reader.close()
+        self._wake_writer.close()
+
+    def _on_connect(self, _client: Any, _data: Any, _flags: Any, reason: ReasonCode, _props: Any) -> None:
+        if reason.is_failure:
+            self._failure = _refused(f"the broker refused the connection: {reason}", reason)
+        else:
+            self.connected = True
+
+    def _on_disconnect(self, _client: Any, _data: Any, _flags: Any, reason: ReasonCode, _props: Any) -> None:
+        self.connected = False
+        if self._failure is None:
+            self._failure = _refused(f"the connection to the broker was lost: {reason}", reason)
+
+    def _on_publish(self, _client: Any, _data: Any, mid: int, reason: ReasonCode, _props: Any) -> None:
+        if reason.is_failure:
+            self.refused.append((mid, str(reason)))
+        else:
+            self.acknowledged.append(mid)
+
+    def _on_subscribe(self, _client: Any, _data: Any, _mid: int, reasons: Any, _props: Any) -> None:
+        for reason in reasons:
+            if reason.is_failure:
+                self._failure = _refused(f"the broker refused a subscription: {reason}", reason)
+
+    def _on_message(self, _client: Any, _data: Any, message: paho.MQTTMessage) -> None:
+        properties = message.properties
+        self.received.append(
+            Incoming(
+                topic=message.topic,
+                payload=bytes(message.payload),
+                retain=message.retain,
+                response_topic=getattr(properties, "ResponseTopic", None),
+                correlation=getattr(properties, "CorrelationData", None),
+            )
+        )
+
+
+def tls_context(settings: Tls) -> ssl.SSLContext:
+    """A context that checks the server. Raises ConfigurationError for a file it cannot use."""
+    try:
+        context = ssl.create_default_context(cafile=settings.ca_file)
+        if settings.certificate_file is not None:
+            context.load_cert_chain(settings.certificate_file, settings.key_file)
+    except OSError as error:
+        raise ConfigurationError(
+            f"mqtt.tls: {_reason(error)}",
+            key="mqtt.tls",
+            hint="ca_file, certificate_file and key_file are PEM files that this user can read",
+        ) from error
+    return context
+
+
+def check(settings: Mqtt) -> None:
+    """Raise ConfigurationError when the password or a TLS file cannot be read; connects to nothing."""
+    settings.read_password()
+    if settings.tls is not None:
+        tls_context(settings.tls)
+
+
+def _properties(packet: int, **values: object) -> Properties:
+    properties = Properties(packet)  # type: ignore[no-untyped-call]  # paho leaves this one untyped
+    for name, value in values.items():
+        setattr(properties, name, value)
+    return properties
+
+
+def _refused(message: str, reason: ReasonCode) -> DeliveryError:
+    return DeliveryError(message, hint=_HINTS.get(str(reason).lower(), ""))
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+
+
+def _connect_hint(error: Exception) -> str:
+    if isinstance(error, ssl.SSLError):
+        return "check mqtt.tls.ca_file, and that mqtt.host is the name in the broker's certificate"
+    if isinstance(error, socket.gaierror):
+        return "check mqtt.host"
+    return "is the broker running, and are mqtt.host and mqtt.port right?"

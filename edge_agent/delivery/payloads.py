@@ -1,0 +1,183 @@
+"""The JSON of every message. Each function has a schema of its name in `edge_agent/schemas`.
+
+Wall time appears here and only here, as ISO 8601 in UTC with milliseconds. Numbers are rounded to what they
+mean, and nothing but finite numbers is ever written: NaN is no JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import resources
+from typing import Any
+
+from edge_agent.delivery.commands import Refusal
+from edge_agent.types import Answer, Clock, Percept, SensorHealth, TaskPercept
+
+Json = dict[str, Any]
+SCHEMAS = ("state", "info", "health", "sensor_state", "percept", "event", "answer", "ask")
+
+
+def schema(name: str) -> Json:
+    """The published JSON Schema (draft 2020-12) of one payload; `name` is one of SCHEMAS."""
+    text = resources.files("edge_agent").joinpath(f"schemas/{name}.schema.json").read_text(encoding="utf-8")
+    loaded: Json = json.loads(text)
+    return loaded
+
+
+def encode(payload: Mapping[str, object]) -> bytes:
+    """UTF-8 JSON without blanks. Raises ValueError for a number that is not finite."""
+    return json.dumps(payload, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def utc(wall_ns: int) -> str:
+    """'2025-01-31T12:00:00.123Z'."""
+    seconds, rest_ns = divmod(wall_ns, 1_000_000_000)
+    whole = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{whole}.{rest_ns // 1_000_000:03d}Z"
+
+
+def utc_of(clock: Clock, monotonic_ns: int) -> str:
+    """The wall time of a monotonic instant."""
+    return utc(clock.wall_ns() - (clock.monotonic_ns() - monotonic_ns))
+
+
+def finite(value: float, digits: int = 4) -> float | None:
+    """Rounded, or None for what JSON cannot say."""
+    return round(float(value), digits) if math.isfinite(value) else None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelId:
+    """Which model a percept is from: `sha256` is of its manifest, which holds the hash of every file."""
+
+    name: str
+    version: str
+    sha256: str
+
+    def as_json(self) -> Json:
+        """The three fields."""
+        return {"name": self.name, "version": self.version, "sha256": self.sha256}
+
+
+def state(*, online: bool, simulated: bool, clock: Clock | None = None) -> Json:
+    """Birth, farewell or last will. A will is written long before it is said, so it has no time."""
+    body: Json = {"state": "online" if online else "offline", "simulated": simulated}
+    if clock is not None:
+        body["time_utc"] = utc(clock.wall_ns())
+    return body
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """What we measured of a sensor's samples; `gaps` counts the times they did not join up."""
+
+    rate_hz: float = 0.0
+    jitter_ms: float = 0.0
+    gaps: int = 0
+    age_s: float = math.inf
+
+
+def sensor_state(
+    name: str, slot: str, health: SensorHealth, flow: Flow, *, simulated: bool, clock: Clock
+) -> Json:
+    """One sensor: what it says of itself, and what we measured."""
+    return {
+        "sensor": name,
+        "slot": slot,
+        "state": str(health.state),
+        "reason": health.reason,
+        "rate_hz": finite(flow.rate_hz, 1),
+        "jitter_ms": finite(flow.jitter_ms, 2),
+        "gaps": flow.gaps,
+        "age_s": finite(flow.age_s, 3),
+        "samples": health.samples,
+        "lost": health.lost,
+        "errors": health.errors,
+        "reconnects": health.reconnects,
+        "dropped_chunks": health.dropped_chunks,
+        "simulated": simulated,
+        "time_utc": utc(clock.wall_ns()),
+    }
+
+
+def task(percept: TaskPercept) -> Json:
+    """One task of a percept."""
+    return {
+        "label": percept.label,
+        "probability": finite(percept.probability),
+        "probabilities": {label: finite(p) for label, p in percept.probabilities.items()},
+        "alpha": {slot: finite(weight) for slot, weight in percept.alpha.items()},
+        "novelty": finite(percept.novelty),
+        "known": percept.known,
+    }
+
+
+def percept(identity: str, seen: Percept, model: ModelId, clock: Clock) -> Json:
+    """All tasks of one window; `time_utc` is its end, `age_s` how old that was when it was published."""
+    return {
+        "id": identity,
+        "sequence": seen.sequence,
+        "time_utc": utc_of(clock, seen.end_ns),
+        "age_s": finite(max(0.0, (clock.monotonic_ns() - seen.end_ns) * 1e-9), 3),
+        "tasks": {name: task(found) for name, found in seen.tasks.items()},
+        "present": list(seen.present),
+        "missing": list(seen.missing),
+        "model": model.as_json(),
+        "simulated": seen.simulated,
+    }
+
+
+def event(identity: str, found: TaskPercept, previous: str | None, seen: Percept, clock: Clock) -> Json:
+    """A label that changed and held; `previous` is None for the first one."""
+    return {
+        "id": identity,
+        "task": found.task,
+        "label": found.label,
+        "previous": previous,
+        "probability": finite(found.probability),
+        "alpha": {slot: finite(weight) for slot, weight in found.alpha.items()},
+        "sequence": seen.sequence,
+        "time_utc": utc_of(clock, seen.end_ns),
+        "simulated": seen.simulated,
+    }
+
+
+def answer(identity: str, given: Answer, *, asked: bool, simulated: bool, clock: Clock) -> Json:
+    """A worded answer. `asked` is False for the sentence that goes with the event of the same id."""
+    return {
+        "id": identity,
+        "question": given.question,
+        "text": given.text,
+        "source": str(given.source),
+        "evidence": [_plain(fact) for fact in given.evidence],
+        "reason": given.reason,
+        "latency_ms": finite(given.latency_ms, 1),
+        "first_token_ms": finite(given.first_token_ms, 1),
+        "asked": asked,
+        "simulated": simulated,
+        "time_utc": utc(clock.wall_ns()),
+    }
+
+
+def refusal(refused: Refusal, clock: Clock) -> Json:
+    """The reply to a command that is not carried out."""
+    return {
+        "id": refused.id,
+        "error": {"code": refused.code, "message": refused.message, "hint": refused.hint},
+        "time_utc": utc(clock.wall_ns()),
+    }
+
+
+def _plain(value: object) -> Any:
+    """Evidence as JSON, whatever number type it was written with."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, bool | str | int) or value is None:
+        return value
+    if isinstance(value, Sequence):
+        return [_plain(inner) for inner in value]
+    return finite(float(value), 4) if hasattr(value, "__float__") else str(value)

@@ -1,0 +1,40 @@
+"""What goes to the language model and what comes back. Pure data, shared by daemon and worker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Stop = Literal["end", "length", "deadline"]
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """The prompt a model was trained on, from its manifest."""
+
+    prefix: str
+    question: str
+    max_answer_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """An earlier exchange of the same dialog."""
+
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """A worded answer, why it stopped, and how long it took.
+
+    `first_token_ms` counts from the arrival of the question, `per_token_ms` is the mean of the rest.
+    """
+
+    text: str
+    stop: Stop
+    tokens: int
+    prompt_tokens: int
+    first_token_ms: float
+    per_token_ms: float

@@ -1,0 +1,152 @@
+"""What the agent says of itself: info, sensor states, health. Called by the runtime's own thread."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+
+from edge_agent import __version__
+from edge_agent.assembly import Parts, is_simulated
+from edge_agent.delivery import payloads
+from edge_agent.delivery.message import Message
+from edge_agent.delivery.payloads import Flow, Json
+from edge_agent.delivery.publisher import Publisher
+from edge_agent.stages import PIPELINE, Acquisition, Inference, Wording
+from edge_agent.vitals import usage
+
+_NS_PER_S = 1_000_000_000
+
+
+class Reporter:
+    """Publishes sensor states when they change, and those with the health at every interval."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        acquisitions: list[Acquisition],
+        inference: Inference,
+        wording: Wording,
+        publisher: Publisher,
+    ) -> None:
+        self._parts = parts
+        self._acquisitions = acquisitions
+        self._inference = inference
+        self._wording = wording
+        self._publisher = publisher
+        self._invented = is_simulated(parts.config)
+        self._started_ns = self._measured_ns = parts.clock.monotonic_ns()
+        self._reported_ns: int | None = None
+        self._cpu_s = 0.0
+        self._said: dict[str, tuple[object, ...]] = {}
+        self._info_said: bool | None = None
+
+    def report(self) -> None:
+        """Publish what is due."""
+        now_ns = self._parts.clock.monotonic_ns()
+        interval_ns = self._parts.config.publish.health_interval_s * _NS_PER_S
+        due = self._reported_ns is None or now_ns - self._reported_ns >= interval_ns
+        self.sensors(everything=due)
+        if self._info_said is not self.simulated:
+            self._info_said = self.simulated
+            self._say(self._parts.topics.info, self._info(), retain=True)
+        if due:
+            self._reported_ns = now_ns
+            self._say(self._parts.topics.health, self._health(now_ns))
+
+    @property
+    def simulated(self) -> bool:
+        """Whether anything that is perceived may be invented."""
+        return any(self._is_simulated(name) for name in self._invented)
+
+    def _is_simulated(self, sensor: str) -> bool:
+        seen = (source.simulated.get(sensor, False) for source in self._acquisitions)
+        return self._invented.get(sensor, False) or any(seen)
+
+    def sensors(self, *, everything: bool) -> None:
+        """Each sensor whose state changed, or all of them."""
+        slots = self._parts.config.sources
+        for source in self._acquisitions:
+            for name, health in source.healths.items():
+                simulated = self._is_simulated(name)
+                says = (health.state, health.reason, simulated)
+                if not everything and self._said.get(name) == says:
+                    continue
+                self._said[name] = says
+                flow = self._inference.flows.get(slots.get(name, ""), Flow())
+                body = payloads.sensor_state(
+                    name, slots.get(name, ""), health, flow, simulated=simulated, clock=self._parts.clock
+                )
+                self._say(self._parts.topics.sensor_state(name), body, retain=True)
+
+    def _say(self, topic: str, body: Json, *, retain: bool = False) -> None:
+        self._publisher.publish(Message(topic, payloads.encode(body), retain))
+
+    def _info(self) -> Json:
+        manifest, config = self._parts.manifest, self._parts.config
+        return {
+            "node": config.node.name,
+            "version": __version__,
+            "model": self._parts.model.as_json(),
+            "pipeline": PIPELINE,
+            "tasks": {task.name: list(task.labels) for task in manifest.tasks},
+            "slots": {slot.name: slot.description for slot in manifest.slots},
+            "sensors": config.sources,
+            "commands": list(config.mqtt.commands),
+            "simulated": self.simulated,
+            "time_utc": payloads.utc(self._parts.clock.wall_ns()),
+        }
+
+    def _health(self, now_ns: int) -> Json:
+        delivery, counts, worker = self._publisher.status, self._inference.counts, self._parts.language
+        rss_bytes, cpu_percent = self._cost(now_ns)
+        latencies = {**self._inference.latencies, **self._wording.latencies}
+        return {
+            "uptime_s": round((now_ns - self._started_ns) / _NS_PER_S, 1),
+            "rss_bytes": rss_bytes,
+            "cpu_percent": cpu_percent,
+            "percepts": counts["percepts"],
+            "events": counts["events"],
+            "windows": self._windows(),
+            "mqtt": {
+                "connected": delivery.connected,
+                "reason": delivery.reason,
+                "connects": delivery.connects,
+                "queued": self._publisher.queued,
+                "dropped": self._publisher.dropped,
+                "acknowledged": delivery.acknowledged,
+                "refused": delivery.refused,
+            },
+            "language": {"ready": worker.ready, "reason": worker.reason, **_language(worker.counters)},
+            "commands": {
+                "answered": self._wording.answered,
+                "refused": dict(self._wording.commands.refused),
+            },
+            "latency_ms": {name: kept.summary() for name, kept in latencies.items()},
+            "errors": {name: counts[name] for name in ("perceive", "unknown_sensor", "skipped_windows")},
+            "simulated": self.simulated,
+            "time_utc": payloads.utc(self._parts.clock.wall_ns()),
+        }
+
+    def _windows(self) -> Json:
+        return {
+            slot: {key: payloads.finite(value) for key, value in asdict(flow).items()}
+            for slot, flow in self._inference.flows.items()
+        }
+
+    def _cost(self, now_ns: int) -> tuple[int, float | None]:
+        """(resident bytes, percent of one core since the last report) of the agent and its worker."""
+        worker = self._parts.language.pid
+        used = usage([os.getpid(), *([] if worker is None else [worker])])
+        passed_s = (now_ns - self._measured_ns) / _NS_PER_S
+        # A worker that was replaced takes its seconds with it; less than nothing is not a figure.
+        spent_s = used.cpu_s - self._cpu_s
+        percent = 100 * spent_s / passed_s if passed_s > 0 and spent_s >= 0 else None
+        self._measured_ns, self._cpu_s = now_ns, used.cpu_s
+        return used.rss_bytes, None if percent is None else round(percent, 1)
+
+
+_COUNTED = ("language_model", "fallback", "refusal", "late", "failed", "objected", "restarts")
+
+
+def _language(counters: dict[str, int]) -> Json:
+    return {name: int(counters.get(name, 0)) for name in _COUNTED}

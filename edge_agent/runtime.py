@@ -1,0 +1,195 @@
+"""The agent at work: owns every thread, process, queue and signal, and ends them all.
+
+Threads: one for each sensor, one for inference, one for wording, one for the broker; the caller's thread
+watches them, reports, and feeds systemd's watchdog. The language model is a process of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+from edge_agent.assembly import Parts, is_simulated
+from edge_agent.delivery import payloads
+from edge_agent.delivery.message import Message
+from edge_agent.delivery.publisher import Publisher
+from edge_agent.errors import ConfigurationError, EdgeAgentError
+from edge_agent.reporter import Reporter
+from edge_agent.stages import Acquisition, Inference, Stage, Wording
+from edge_agent.systemd import Notifier
+
+TICK_S = 0.25
+"""How soon a change of a sensor's state is published."""
+STOP_S = 1.0
+"""For sensors, inference and wording to end; the broker's farewell comes after them."""
+FAREWELL_S = 0.9
+_DELIVERY_STUCK_S = 30.0
+_log = logging.getLogger(__name__)
+
+
+class ShutdownError(EdgeAgentError, RuntimeError):
+    """A thread did not end in time. The process ends all the same, with an exit code that says so."""
+
+
+@dataclass(slots=True)
+class _Worker:
+    """A thread and the event that ends it."""
+
+    thread: threading.Thread
+    stop: threading.Event
+
+
+class Agent:
+    """Runs the parts of one configuration until it is told to stop, perhaps before it began."""
+
+    def __init__(
+        self, parts: Parts, notifier: Notifier | None = None, stop: threading.Event | None = None
+    ) -> None:
+        self._parts = parts
+        self._notifier = notifier or Notifier(None)
+        self._fatal: ConfigurationError | None = None
+        self._stop = stop or threading.Event()
+        self._sensing = [Acquisition(s, parts.clock, self._give_up) for s in parts.sensors]
+        self.wording = Wording(parts, lambda: self.inference.latest, self._publish)
+        self.inference = Inference(parts, self._sensing, self._publish, self.wording.jobs)
+        self._stages: list[Stage] = [*self._sensing, self.inference, self.wording]
+        self.publisher = self._make_publisher()
+        self.reporter = Reporter(parts, self._sensing, self.inference, self.wording, self.publisher)
+        self._delivery_steps = (0, time.monotonic())
+
+    def _make_publisher(self) -> Publisher:
+        parts = self._parts
+        simulated = any(is_simulated(parts.config).values())
+        topic = parts.topics.state
+        birth = payloads.state(online=True, simulated=simulated, clock=parts.clock)
+        return Publisher(
+            parts.config.mqtt,
+            client_id=f"edge-agent-{parts.config.node.name}",
+            birth=Message(topic, payloads.encode(birth), retain=True),
+            will=Message(
+                topic, payloads.encode(payloads.state(online=False, simulated=simulated)), retain=True
+            ),
+            command_topics=[parts.topics.command(verb) for verb in parts.config.mqtt.commands],
+            on_command=self.wording.on_command,
+        )
+
+    def _publish(self, message: Message) -> None:
+        self.publisher.publish(message)
+
+    def _give_up(self, error: ConfigurationError) -> None:
+        """A sensor found that no retry will help: the agent ends, and says why."""
+        self._fatal = error
+        self._stop.set()
+
+    def stop(self) -> None:
+        """End `run`; safe from any thread and from a signal handler."""
+        self._stop.set()
+
+    def run(self) -> None:
+        """Work until `stop`.
+
+        Raises ConfigurationError when a sensor says that its settings cannot work, ShutdownError when a
+        thread does not end in time.
+        """
+        workers: list[_Worker] = []
+        delivery = _Worker(threading.Thread(), threading.Event())
+        self._parts.language.start()
+        try:
+            delivery = self._begin("delivery", self.publisher.run, threading.Event())
+            workers += [self._begin(stage.name, stage.run, threading.Event()) for stage in self._stages]
+            status = f"{len(self._parts.config.sources)} sensors, model {self._parts.model.name}"
+            _log.info("running: %s", status)
+            self._notifier.ready(status)
+            self._watch([*workers, delivery])
+        finally:
+            self._end(workers, delivery)
+        if self._fatal is not None:
+            raise self._fatal
+
+    def _begin(self, name: str, run: Callable[[threading.Event], None], stop: threading.Event) -> _Worker:
+        # Daemon threads: one that hangs in a driver must not keep a process alive that wants to end.
+        thread = threading.Thread(target=run, args=(stop,), name=name, daemon=True)
+        thread.start()
+        return _Worker(thread, stop)
+
+    def _watch(self, workers: Sequence[_Worker]) -> None:
+        """Report and feed the watchdog, until told to stop."""
+        interval_s = self._notifier.watchdog_interval_s
+        fed_s = complained_s = -float("inf")
+        while not self._stop.wait(TICK_S):
+            self.reporter.report()
+            now_s = time.monotonic()
+            if problem := self.problem(workers):
+                if now_s - complained_s > _DELIVERY_STUCK_S:
+                    complained_s = now_s
+                    _log.error("%s", problem)
+                    self._notifier.status(problem)
+            elif interval_s is not None and now_s - fed_s >= interval_s - TICK_S:
+                fed_s = now_s
+                self._notifier.alive()
+
+    def problem(self, workers: Sequence[_Worker]) -> str:
+        """Why the watchdog is not fed; empty while every stage moves or rests for a good reason."""
+        for worker in workers:
+            if not worker.thread.is_alive() and not self._may_end(worker.thread.name):
+                return f"the thread {worker.thread.name} ended"
+        return next((p for stage in self._stages if (p := stage.problem)), "") or self._delivery_problem()
+
+    def _may_end(self, name: str) -> bool:
+        """A recording that does not loop comes to its end."""
+        return any(source.name == name and source.finished for source in self._sensing)
+
+    def _delivery_problem(self) -> str:
+        steps, since_s = self._delivery_steps
+        now_s = time.monotonic()
+        if self.publisher.status.steps != steps:
+            self._delivery_steps = (self.publisher.status.steps, now_s)
+        elif now_s - since_s > _DELIVERY_STUCK_S:
+            return f"delivery has not moved for {now_s - since_s:.0f} s"
+        return ""
+
+    def _end(self, workers: Sequence[_Worker], delivery: _Worker) -> None:
+        """Signal all, then join all; the broker last, so that it hears what the others said at the end."""
+        _log.info("stopping")
+        self._notifier.stopping()
+        for worker in workers:
+            worker.stop.set()
+        self.wording.jobs.wake()
+        self._parts.language.stop()
+        alive = _join(workers, STOP_S)
+        self.reporter.sensors(everything=False)
+        delivery.stop.set()
+        self.publisher.wake()
+        alive += _join([delivery], FAREWELL_S)
+        if alive:
+            raise ShutdownError(f"did not end in time: {', '.join(alive)}")
+
+
+def _join(workers: Sequence[_Worker], timeout_s: float) -> list[str]:
+    """Wait for all together; the names of those that are still there."""
+    deadline_s = time.monotonic() + timeout_s
+    for worker in workers:
+        if worker.thread.ident is not None:
+            worker.thread.join(max(0.0, deadline_s - time.monotonic()))
+    return [worker.thread.name for worker in workers if worker.thread.is_alive()]
+
+
+@contextmanager
+def signals(stop: Callable[[], None]) -> Iterator[None]:
+    """Call `stop` on SIGTERM and SIGINT while in the block; for the main thread alone."""
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        stop()  # and no more: a handler that logs may interrupt the logging
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,321 @@
+"""What the agent's threads do; no stage starts a thread, and none knows of another's.
+
+Each has a `run(stop)` for its thread and says in `problem` when it has stopped moving for no good reason.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from edge_agent.assembly import Parts, healths_of
+from edge_agent.delivery import payloads
+from edge_agent.delivery.commands import Commands, Refusal, Request
+from edge_agent.delivery.ids import new_id
+from edge_agent.delivery.message import Incoming, Message
+from edge_agent.delivery.payloads import Flow
+from edge_agent.errors import ConfigurationError
+from edge_agent.events import Change, Holds, signature
+from edge_agent.mailbox import Mailbox
+from edge_agent.types import Chunk, Clock, Conditioning, Percept, Sensor, SensorState, Window
+from edge_agent.vitals import Latencies
+
+PIPELINE = "main"
+QUESTIONS_WAITING = 8
+_CHUNKS_WAITING = 512
+_POLL_S = 0.25
+_RESTART_S = 2.0
+_SILENT_S = 30.0
+"""An online sensor that gives nothing for so long hangs in its driver."""
+_STUCK_S = 5.0
+_MAX_FAILURES = 10
+_NS_PER_S = 1_000_000_000
+_UNASKED = {
+    "activity_recognition": "what is the person doing?",
+    "event_detection": "what do you hear?",
+}
+"""The question whose answer goes with an event of a task."""
+_log = logging.getLogger(__name__)
+Publish = Callable[[Message], None]
+
+
+class Stage(Protocol):
+    """What the runtime needs to know of a stage."""
+
+    name: str
+
+    @property
+    def problem(self) -> str:
+        """Why the watchdog must not be fed; empty when all is well."""
+        ...
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop`."""
+        ...
+
+
+class Acquisition:
+    """One sensor: takes its chunks and puts them where inference fetches them."""
+
+    def __init__(self, sensor: Sensor, clock: Clock, failed: Callable[[ConfigurationError], None]) -> None:
+        self.name = f"sensor {sensor.name}"
+        self.chunks: Mailbox[Chunk] = Mailbox(_CHUNKS_WAITING)
+        self.healths = healths_of(sensor)
+        self.simulated: dict[str, bool] = {}
+        self.finished = False
+        self._sensor = sensor
+        self._clock = clock
+        self._failed = failed
+        self._moved_ns = clock.monotonic_ns()
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop` or the end of a recording. A fault in a driver is logged and tried again."""
+        while not stop.is_set():
+            try:
+                for chunk in self._sensor.chunks(stop):
+                    self._take(chunk)
+            except ConfigurationError as error:
+                self._offline(str(error))
+                self._failed(error)
+                return
+            except Exception as error:  # noqa: BLE001  # whatever a driver does, the others go on
+                _log.exception("%s failed", self.name)
+                self._offline(f"{type(error).__name__}: {error}")
+                self._sensor.health.errors += 1
+                stop.wait(_RESTART_S)
+            else:
+                break
+        self.finished = True
+
+    def _take(self, chunk: Chunk) -> None:
+        self._moved_ns = self._clock.monotonic_ns()
+        self.simulated[chunk.sensor] = chunk.simulated
+        if (oldest := self.chunks.put(chunk)) is not None and oldest.sensor in self.healths:
+            self.healths[oldest.sensor].dropped_chunks += 1
+
+    def _offline(self, reason: str) -> None:
+        for health in self.healths.values():
+            health.state, health.reason = SensorState.OFFLINE, reason
+
+    @property
+    def problem(self) -> str:
+        """A sensor that is not online says so itself, and is at rest."""
+        online = any(h.state is SensorState.ONLINE for h in self.healths.values())
+        silent_s = (self._clock.monotonic_ns() - self._moved_ns) / _NS_PER_S
+        if online and not self.finished and silent_s > _SILENT_S:
+            return f"{self.name} is online and has given nothing for {silent_s:.0f} s"
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A sentence to word: a request, or None for the one that goes with the event `id`."""
+
+    id: str
+    question: str
+    request: Request | None
+    percept: Percept | None
+
+
+class Inference:
+    """The fast path: chunks to windows to percepts to the broker, and events to the slow path."""
+
+    name = "inference"
+
+    def __init__(
+        self, parts: Parts, sources: list[Acquisition], publish: Publish, jobs: Mailbox[Job]
+    ) -> None:
+        self.latest: Percept | None = None
+        self.flows: Mapping[str, Flow] = {}
+        self.counts: Counter[str] = Counter()
+        self.latencies = {"perceive": Latencies(), "percept_age": Latencies()}
+        self._parts = parts
+        self._sources = sources
+        self._publish = publish
+        self._jobs = jobs
+        self._clock = parts.clock
+        self._holds = Holds(parts.config.publish.event_hold_s)
+        self._said: tuple[object, ...] | None = None
+        self._said_ns = 0
+        self._worded_ns: int | None = None
+        self._moved_ns = self._clock.monotonic_ns()
+        self._failures = 0
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop`: wait for the next window, then for nothing."""
+        while not stop.is_set():
+            self._moved_ns = now_ns = self._clock.monotonic_ns()
+            for source in self._sources:
+                for chunk in source.chunks.take_all():
+                    self._push(chunk)
+            for window in self._parts.windows.ready(now_ns):
+                self._window(window)
+            limit_ns = now_ns + round(_POLL_S * _NS_PER_S)
+            self._clock.wait_until(min(self._parts.windows.next_ready_ns or limit_ns, limit_ns), stop)
+
+    def _push(self, chunk: Chunk) -> None:
+        try:
+            self._parts.windows.push(chunk)
+        except KeyError:
+            self.counts["unknown_sensor"] += 1
+
+    def _window(self, window: Window) -> None:
+        """A window that cannot be perceived is counted; the next one is tried all the same."""
+        begun_ns = self._clock.monotonic_ns()
+        try:
+            percept = self._perceive(window)
+        except Exception:  # noqa: BLE001  # a fault in a numerical library: one lost percept is better than a dead agent
+            _log.exception("window %d could not be perceived", window.sequence)
+            self.counts["perceive"] += 1
+            self._failures += 1
+            return
+        self._failures = 0
+        now_ns = self._clock.monotonic_ns()
+        self.latencies["perceive"].add((now_ns - begun_ns) * 1e-6)
+        self.latencies["percept_age"].add((now_ns - window.end_ns) * 1e-6)
+        self.latest = percept
+        self._measure()
+        self._tell(percept)
+
+    def _perceive(self, window: Window) -> Percept:
+        if window.slots:
+            return self._parts.pipeline.perceive(window)
+        spec = self._parts.manifest.adapter
+        nothing = Conditioning(
+            np.zeros((spec.n_soft, spec.n_embd), np.float32),
+            np.zeros((spec.n_layer - 1, spec.n_embd), np.float32),
+        )
+        missing = tuple(slot.name for slot in self._parts.manifest.slots)
+        return Percept(window.sequence, window.end_ns, {}, (), missing, nothing)
+
+    def _measure(self) -> None:
+        stats = self._parts.windows.stats()
+        self.flows = {
+            slot: Flow(found.rate_hz, found.jitter_ms, found.gaps, found.age_s)
+            for slot, found in stats.items()
+        }
+        self.counts["skipped_windows"] = self._parts.windows.skipped_windows
+
+    def _tell(self, percept: Percept) -> None:
+        """Publish on change and at least at every interval, then the events."""
+        interval_ns = round(self._parts.config.publish.percept_interval_s * _NS_PER_S)
+        said = signature(percept)
+        # Half a hop early counts as in time: else a beat between hop and interval skips every other window.
+        slack_ns = round(self._parts.config.windows.hop_s * _NS_PER_S / 2)
+        if said != self._said or percept.end_ns - self._said_ns >= interval_ns - slack_ns:
+            self._said, self._said_ns = said, percept.end_ns
+            self.counts["percepts"] += 1
+            body = payloads.percept(self._new_id(), percept, self._parts.model, self._clock)
+            self._publish(Message(self._parts.topics.percept(PIPELINE), payloads.encode(body)))
+        for change in self._holds.update(percept):
+            self._event(change, percept)
+
+    def _event(self, change: Change, percept: Percept) -> None:
+        identity = self._new_id()
+        self.counts["events"] += 1
+        body = payloads.event(identity, change.found, change.previous, percept, self._clock)
+        self._publish(Message(self._parts.topics.event(identity), payloads.encode(body)))
+        interval_s = self._parts.config.publish.sentence_interval_s
+        now_ns = self._clock.monotonic_ns()
+        due = self._worded_ns is None or now_ns - self._worded_ns >= interval_s * _NS_PER_S
+        question = _UNASKED.get(change.found.task, "what do you perceive?")
+        # Whoever asks comes first: with questions waiting nothing is worded unasked.
+        if interval_s and due and not len(self._jobs):
+            self._worded_ns = now_ns
+            self._jobs.offer(Job(identity, question, None, percept))
+
+    def _new_id(self) -> str:
+        return new_id(self._clock.wall_ns())
+
+    @property
+    def problem(self) -> str:
+        """Why the watchdog must not be fed; empty when all is well."""
+        still_s = (self._clock.monotonic_ns() - self._moved_ns) / _NS_PER_S
+        if still_s > _STUCK_S:
+            return f"inference has not moved for {still_s:.0f} s"
+        if self._failures >= _MAX_FAILURES:
+            return f"the last {self._failures} windows could not be perceived"
+        return ""
+
+
+class Wording:
+    """The slow path: questions and events to sentences, one at a time."""
+
+    name = "wording"
+
+    def __init__(self, parts: Parts, latest: Callable[[], Percept | None], publish: Publish) -> None:
+        self.jobs: Mailbox[Job] = Mailbox(QUESTIONS_WAITING)
+        self.answered = 0
+        self.latencies = {"answer": Latencies(), "first_token": Latencies()}
+        self.commands = Commands(parts.topics, parts.config.mqtt.commands, parts.clock)
+        self._parts = parts
+        self._latest = latest
+        self._publish = publish
+        self._busy_since_ns: int | None = None
+
+    def on_command(self, incoming: Incoming) -> None:
+        """Judge what came over MQTT; runs in the publisher's thread and never waits."""
+        verdict = self.commands.judge(incoming)
+        if isinstance(verdict, Request) and not self.jobs.offer(
+            Job(verdict.id, verdict.question, verdict, None)
+        ):
+            self.commands.refused["busy"] += 1
+            verdict = Refusal(
+                verdict.id, "busy", "too many questions are waiting", "ask again in a few seconds",
+                verdict.response_topic, verdict.correlation,
+            )  # fmt: skip
+        if isinstance(verdict, Refusal):
+            body = payloads.encode(payloads.refusal(verdict, self._parts.clock))
+            self._reply(verdict, body)
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop`: the next question, or the worker's well-being."""
+        while not stop.is_set():
+            job = self.jobs.take(1.0)
+            self._parts.language.supervise()
+            if job is not None and not stop.is_set():
+                self._busy_since_ns = self._parts.clock.monotonic_ns()
+                self._word(job)
+                self._busy_since_ns = None
+
+    def _word(self, job: Job) -> None:
+        percept = job.percept or self._latest()
+        answer = self._parts.language.ask(percept, job.question, self._parts.config.model.language_deadline_s)
+        self.latencies["answer"].add(answer.latency_ms)
+        if answer.first_token_ms:
+            self.latencies["first_token"].add(answer.first_token_ms)
+        body = payloads.answer(
+            job.id,
+            answer,
+            asked=job.request is not None,
+            simulated=percept is not None and percept.simulated,
+            clock=self._parts.clock,
+        )
+        if job.request is None:
+            self._publish(Message(self._parts.topics.answer(job.id), payloads.encode(body)))
+        else:
+            self.answered += 1
+            self._reply(job.request, payloads.encode(body))
+
+    def _reply(self, to: Request | Refusal, body: bytes) -> None:
+        """To the answer's topic always, and to the response topic where that is another one."""
+        topic = self._parts.topics.answer(to.id)
+        self._publish(Message(topic, body, correlation=to.correlation))
+        if to.response_topic and to.response_topic != topic:
+            self._publish(Message(to.response_topic, body, correlation=to.correlation))
+
+    @property
+    def problem(self) -> str:
+        """Why the watchdog must not be fed; empty when all is well."""
+        if (since_ns := self._busy_since_ns) is None:
+            return ""
+        spent_s = (self._parts.clock.monotonic_ns() - since_ns) / _NS_PER_S
+        if spent_s > self._parts.config.model.language_deadline_s + _STUCK_S:
+            return f"one answer has taken {spent_s:.0f} s"
+        return ""

@@ -1,0 +1,179 @@
+"""The nouns every stage passes to the next. Pure data: no I/O, no third-party code but numpy.
+
+Times are monotonic nanoseconds (`*_ns`) inside the process. Wall time appears only where a value
+leaves it, and is then named `*_utc`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Float32 = npt.NDArray[np.float32]
+Int64 = npt.NDArray[np.int64]
+
+
+class SensorState(StrEnum):
+    """What a sensor says of itself on `edge/<node>/sensor/<name>/state`."""
+
+    ONLINE = "online"
+    OFFLINE = "offline"
+    DEGRADED = "degraded"
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What one read of one sensor gave: n samples in time order, in the slot's units.
+
+    `values` is (n, channels), `times_ns` is (n,) monotonic nanoseconds, not decreasing.
+    A channel that the sensor could not read is NaN. `lost` counts the samples that are known to be
+    missing directly before this chunk (from sequence numbers), 0 when nothing is known to be lost.
+    """
+
+    sensor: str
+    times_ns: Int64
+    values: Float32
+    lost: int = 0
+    simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SlotWindow:
+    """One slot's part of a window: (samples, channels) on a regular grid ending at the window's end.
+
+    `coverage` in 0..1 is the share of grid points that lie within reach of a real sample;
+    `age_s` is how old the newest real sample was at the window's end.
+    """
+
+    values: Float32
+    coverage: float
+    age_s: float
+    missing_channels: int = 0
+    simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The aligned view of all sensors at one instant. A slot without usable data is not in `slots`."""
+
+    sequence: int
+    end_ns: int
+    slots: Mapping[str, SlotWindow]
+    stale: Mapping[str, float] = field(default_factory=dict)
+    """slot -> coverage (0..1) of the slots that were configured but too empty to use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What one encoder made of one slot: tokens H_m (n_m, 128), pooled z_m (128,), logits (labels,)."""
+
+    tokens: Float32
+    pooled: Float32
+    logits: Float32
+
+
+@dataclass(frozen=True, slots=True)
+class Conditioning:
+    """What the language model reads: soft tokens S (K, D) and control vectors c (L-1, D)."""
+
+    soft: Float32
+    control: Float32
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPercept:
+    """The fast path's calibrated result for one task.
+
+    `probability` belongs to `label`; `known` is False where the probability lies under the manifest's
+    threshold or the input is novel, and the agent must then say that it does not know.
+    """
+
+    task: str
+    label: str
+    probability: float
+    probabilities: Mapping[str, float]
+    alpha: Mapping[str, float]
+    novelty: float
+    known: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Percept:
+    """All tasks of one window, with the conditioning that a question about it needs."""
+
+    sequence: int
+    end_ns: int
+    tasks: Mapping[str, TaskPercept]
+    present: tuple[str, ...]
+    missing: tuple[str, ...]
+    conditioning: Conditioning
+    simulated: bool = False
+
+
+class AnswerSource(StrEnum):
+    """Who worded the answer: the language model, the deterministic sentence, or a refusal."""
+
+    LANGUAGE_MODEL = "language_model"
+    FALLBACK = "fallback"
+    REFUSAL = "refusal"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A worded answer with its evidence (JSON-ready facts: task, label, probability, alpha, age_s)."""
+
+    question: str
+    text: str
+    source: AnswerSource
+    evidence: tuple[Mapping[str, object], ...]
+    reason: str = ""
+    latency_ms: float = 0.0
+    first_token_ms: float = 0.0
+
+
+@dataclass(slots=True)
+class SensorHealth:
+    """A sensor's own counters, written by its thread alone and read by the publisher."""
+
+    state: SensorState = SensorState.OFFLINE
+    reason: str = "not started"
+    samples: int = 0
+    lost: int = 0
+    errors: int = 0
+    reconnects: int = 0
+    dropped_chunks: int = 0
+
+
+class Clock(Protocol):
+    """The one seam for time: monotonic inside, wall time only at the edge."""
+
+    def monotonic_ns(self) -> int:
+        """Nanoseconds that never go back."""
+        ...
+
+    def wall_ns(self) -> int:
+        """Nanoseconds since 1970, UTC, as far as the machine knows."""
+        ...
+
+
+class Sensor(Protocol):
+    """A source of chunks.
+
+    `chunks` blocks, honours `stop` within 0.2 s and never raises for a lost device: it reports through
+    `health` and retries. It raises ConfigurationError for what a retry cannot mend. A finite source (a
+    recording that does not loop) returns at its end.
+    """
+
+    name: str
+    slot: str
+    health: SensorHealth
+
+    def chunks(self, stop: threading.Event) -> Iterator[Chunk]:
+        """Yield chunks until `stop` is set or the source ends."""
+        ...

@@ -1,0 +1,99 @@
+"""The torch side: train, ship, check and evaluate a model. Never installed on the device.
+
+python -m export train pretrain|encoders|fused|features|instruct|all   train, resumable, into runs/
+python -m export ship      models/iotlm-7m                            write the model folder
+python -m export evaluate  models/iotlm-7m                            write EVALUATION.md and .json
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+import torch
+
+from export import train_language
+from export.datasets.common import data_root
+
+STAGES = ("encoders", "pretrain", "features", "instruct")
+RUNS = Path("runs")
+SHIPPED = RUNS / "shipped"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    commands = {"train": _train, "ship": _ship, "evaluate": _evaluate}
+    commands[options.command](options)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data", type=Path, default=data_root(), help="recordings (default: EDGE_AGENT_DATA)"
+    )
+    parser.add_argument(
+        "--runs", type=Path, default=Path("runs"), help="checkpoints and curves (default: runs)"
+    )
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="CPU threads of torch")
+    commands = parser.add_subparsers(dest="command", required=True)
+    train = commands.add_parser("train", help="train one stage or all; each continues where it was stopped")
+    train.add_argument("stage", choices=(*STAGES, "folds", "all"))
+    train.add_argument("--minutes", type=float, default=1e9, help="wall time of a language stage")
+    train.add_argument("--steps", type=int, default=4000, help="steps of a language stage")
+    train.add_argument("--seed", type=int, default=0)
+    ship = commands.add_parser("ship", help="write a model folder from the checkpoints")
+    evaluate = commands.add_parser("evaluate", help="score a model folder on people and sounds it never met")
+    for command in (ship, evaluate):
+        command.add_argument("folder", type=Path, nargs="?", default=Path("models/iotlm-7m"))
+    ship.add_argument("--version", default="0.1.0")
+    return parser
+
+
+def _train(options: argparse.Namespace) -> None:
+    wanted = STAGES if options.stage == "all" else (options.stage,)
+    for stage in wanted:
+        _train_stage(stage, options)
+
+
+def _train_stage(stage: str, options: argparse.Namespace) -> None:
+    from export import folds, shipped_features, train_encoders
+
+    mains = {"encoders": train_encoders.main, "features": shipped_features.main, "folds": folds.main}
+    if stage in mains:
+        mains[stage]([])
+        return
+    settings = train_language.Settings(
+        stage, steps=options.steps, minutes=options.minutes, seed=options.seed,
+        english=train_language.ENGLISH_SHARE[stage],
+    )  # fmt: skip
+    if stage == "pretrain":
+        train_language.pretrain(data_root(), SHIPPED, settings)
+    else:
+        train_language.instruct(data_root(), SHIPPED, SHIPPED / "features.npz", settings)
+
+
+def _ship(options: argparse.Namespace) -> None:
+    from export.ship import ship
+
+    manifest = ship(
+        options.runs / "shipped", options.folder, name=options.folder.name, version=options.version
+    )
+    total = sum(f.size_bytes for f in manifest.files.values())
+    print(f"{options.folder}: {len(manifest.files)} files, {total / 1e6:.1f} MB")
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from export.evaluate import evaluate
+
+    evaluate(options.folder, SHIPPED, data_root())
+    print((options.folder / "EVALUATION.md").read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,177 @@
+"""Does the language model read the sensors? The controls of DESIGN.md, "What counts as true", point 3.
+
+All on the shipped files and on people and sounds that no part of the model was trained on. Questions are
+worded as no training question was.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from edge_agent.perception.answer import claimed_label
+from edge_agent.perception.language import LanguageModel
+from edge_agent.perception.pipeline import Pipeline
+from edge_agent.types import Percept
+from export.dialogs import NO_DATA, Asker, State, Turn
+from export.labels import ACTIVITY, CANONICAL_QUESTION, EVENT, PHRASES, labels
+from export.readers import Reading, window_of
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One number against the value it must reach."""
+
+    name: str
+    value: float
+    least: float
+
+    @property
+    def passed(self) -> bool:
+        return self.value >= self.least
+
+
+class Controls:
+    """The controls of one task over its test readings."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        language: LanguageModel,
+        task: str,
+        readings: Sequence[Reading],
+        seed: int = 0,
+    ) -> None:
+        self.pipeline, self.language, self.task, self.readings = pipeline, language, task, readings
+        self.head = pipeline.manifest.task(task)
+        self.rng = np.random.default_rng(seed)
+        self.asker = Asker(self.rng, held_out=True)
+        self.truth = np.array([r.case.truth for r in readings])
+        self.said = np.array([int(r.language.argmax()) for r in readings])
+        self.nothing = pipeline.perceive(window_of({}))
+
+    def gates(self) -> list[Gate]:
+        """Shuffle, blind, swap-follow and a pushed wrong label."""
+        return [
+            Gate("shuffle: share of the gain over the blind model that is lost", self.shuffle(), 0.90),
+            Gate("blind: abstains without its sensors", self.blind(), 0.95),
+            Gate("swap-follow: says what the other window shows", self.swap_follow(), 0.90),
+            Gate("a wrong label pushed in the question does not win", self.pushed(), 0.90),
+        ]
+
+    def shuffle(self) -> float:
+        """Conditioning of a window of a random other place: how much of the gain over blind goes."""
+        own = float((self.said == self.truth).mean())
+        blind = self._blind_accuracy()
+        mixed = float((self.said[self.rng.permutation(len(self.said))] == self.truth).mean())
+        return (own - mixed) / (own - blind) if own > blind else 0.0
+
+    def _blind_accuracy(self) -> float:
+        """The best single answer of a model that sees nothing: its own blind reading."""
+        found = self.language.read_label(
+            self.nothing.conditioning,
+            CANONICAL_QUESTION[self.task],
+            self.head.readout,
+            self.head.label_tokens,
+        )
+        return float((self.truth == int(found.argmax())).mean())
+
+    def blind(self, count: int = 60) -> float:
+        """Share of questions about the task that are declined when none of its sensors has data."""
+        state = State({ACTIVITY: "seated", EVENT: "dog"}, frozenset())
+        asked = [self._ask(self.nothing, self.asker.label_query(state, self.task)) for _ in range(count)]
+        return float(np.mean([text.strip() == NO_DATA[self.task].strip() for text in asked]))
+
+    def swap_follow(self, count: int = 150) -> float:
+        """Ask about a window, hand over another of a different reading: does the answer follow it?"""
+        hits: list[bool] = []
+        for i, j in self._pairs(count):
+            turn = self.asker.label_query(self._state(self.readings[i]), self.task)
+            hits.append(self._claims(self.readings[j].percept, turn) == self._fused(j))
+        return float(np.mean(hits))
+
+    def pushed(self, count: int = 150) -> float:
+        """A question that asserts a wrong label: the answer must still name what the head reads."""
+        hits: list[bool] = []
+        while len(hits) < count:
+            i = int(self.rng.integers(len(self.readings)))
+            turn = self.asker.yes_no(self._state(self.readings[i]), self.task)
+            if PHRASES[self.task][self._fused(i)] not in turn.question:
+                hits.append(self._claims(self.readings[i].percept, turn) == self._fused(i))
+        return float(np.mean(hits))
+
+    def families(self, count: int = 300) -> dict[str, dict[str, float]]:
+        """Held-out wordings by family: exact answers for what the fused head reads, and for the truth."""
+        exact: dict[str, list[tuple[bool, bool]]] = defaultdict(list)
+        for _ in range(count):
+            i = int(self.rng.integers(len(self.readings)))
+            reading = self.readings[i]
+            state = self._state(reading)
+            turn = self.asker.turn(state)
+            if turn.task not in (self.task, None):
+                continue
+            text = self._ask(reading.percept, turn).strip()
+            right = reading.case.truth == labels(self.task).index(state.labels[self.task])
+            same = text == turn.answer.strip()
+            exact[turn.family].append((same, same and (right or not turn.reads)))
+        return {
+            family: {
+                "count": len(hits),
+                "as_fused_head": float(np.mean([a for a, _ in hits])),
+                "as_truth": float(np.mean([b for _, b in hits])),
+            }
+            for family, hits in sorted(exact.items())
+        }
+
+    # -- parts --------------------------------------------------------------------------------------
+
+    def _pairs(self, count: int) -> list[tuple[int, int]]:
+        pairs: list[tuple[int, int]] = []
+        while len(pairs) < count:
+            i, j = (int(k) for k in self.rng.integers(len(self.readings), size=2))
+            if self._fused(i) != self._fused(j):
+                pairs.append((i, j))
+        return pairs
+
+    def _fused(self, index: int) -> str:
+        return self.head.labels[int(self.readings[index].fused.argmax())]
+
+    def _state(self, reading: Reading) -> State:
+        """What the fast path perceives, as the corpus would put it."""
+        label = self.head.labels[int(reading.fused.argmax())]
+        return State(
+            {ACTIVITY: "seated", EVENT: "dog"} | {self.task: label}, frozenset(reading.percept.present)
+        )
+
+    def _ask(self, percept: Percept, turn: Turn) -> str:
+        return self.language.generate(percept.conditioning, turn.question).text
+
+    def _claims(self, percept: Percept, turn: Turn) -> str:
+        return claimed_label(self._ask(percept, turn), self.head)
+
+
+def text_only(
+    task: str, wordings: Callable[[Asker, State, str], str], samples: int = 6000
+) -> tuple[float, float]:
+    """Accuracy of a classifier that sees the questions alone, and chance."""
+    from sklearn.feature_extraction.text import CountVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    asker = Asker(np.random.default_rng(11))
+    names = labels(task)
+    texts, truth = [], []
+    for _ in range(samples):
+        label = names[asker.rng.integers(len(names))]
+        state = State(
+            {ACTIVITY: "seated", EVENT: "dog"} | {task: label}, frozenset(("imu_phone", "imu_watch", "audio"))
+        )
+        texts.append(wordings(asker, state, task))
+        truth.append(label)
+    cut = samples * 2 // 3
+    model = make_pipeline(CountVectorizer(ngram_range=(1, 2)), LogisticRegression(max_iter=300))
+    model.fit(texts[:cut], truth[:cut])
+    return float(model.score(texts[cut:], truth[cut:])), 1 / len(names)

@@ -1,0 +1,100 @@
+"""Encoders and adapter as ONNX: fp32, one fixed opset, only the batch is dynamic.
+
+Names and shapes are those the daemon checks at load (edge_agent/perception/encoders.py, adapter.py).
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from export.networks.adapter import TASKS, Adapter
+
+OPSET = 18
+"""The newest that every onnxruntime since 1.14 runs."""
+
+ENCODER_OUTPUTS = ("tokens", "pooled", "logits")
+ADAPTER_INPUTS = ("tokens", "pooled", "mask", "task")
+
+
+class AdapterGraph(nn.Module):
+    """The adapter with its outputs as a flat tuple: soft, control, alpha, then logits of each task."""
+
+    def __init__(self, adapter: Adapter) -> None:
+        super().__init__()
+        self.adapter = adapter
+        self.names = ("soft", "control", "alpha", *(f"logits_{t}" for t, _ in adapter.config.heads))
+
+    def forward(self, tokens: Tensor, pooled: Tensor, mask: Tensor, task: Tensor) -> tuple[Tensor, ...]:
+        out = self.adapter(tokens, pooled, mask, task)
+        return (out.soft, out.control, out.alpha, *(out.logits[t] for t, _ in self.adapter.config.heads))
+
+
+def write_encoder(path: Path, encoder: nn.Module, input_shape: tuple[int, int]) -> None:
+    """Write an encoder whose forward takes x (B,T,C) and gives tokens, pooled, logits."""
+    example = (torch.randn(2, *input_shape),)
+    _export(path, encoder, example, ("x",), ENCODER_OUTPUTS)
+
+
+def write_adapter(path: Path, adapter: Adapter) -> None:
+    """Write the adapter; `task` indexes export.networks.adapter.TASKS."""
+    graph = AdapterGraph(adapter)
+    _export(path, graph, adapter_example(adapter, batch=3), ADAPTER_INPUTS, graph.names)
+
+
+def adapter_example(adapter: Adapter, batch: int, seed: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Random tokens (B,N,d), pooled (B,M,d), mask (B,M) with absent slots, task (B,)."""
+    c = adapter.config
+    generator = torch.Generator().manual_seed(seed)
+    tokens = torch.randn(batch, sum(n for _, n in c.slots), c.d_token, generator=generator)
+    pooled = torch.randn(batch, len(c.slots), c.d_token, generator=generator)
+    mask = (torch.rand(batch, len(c.slots), generator=generator) > 0.4).float()
+    task = torch.randint(0, len(TASKS), (batch,), generator=generator)
+    return tokens, pooled, mask, task
+
+
+def _export(
+    path: Path,
+    module: nn.Module,
+    example: tuple[Tensor, ...],
+    inputs: tuple[str, ...],
+    outputs: tuple[str, ...],
+) -> None:
+    batch = torch.export.Dim("batch", min=1, max=1024)
+    temporary = path.with_name(f".{path.name}.part")
+    # The exporter reports each optional package that it does not need.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter warns about its own internals
+        torch.onnx.export(
+            module.eval(),
+            example,
+            str(temporary),
+            input_names=list(inputs),
+            output_names=list(outputs),
+            opset_version=OPSET,
+            dynamo=True,
+            dynamic_shapes=tuple({0: batch} for _ in example),
+            external_data=False,
+            verbose=False,
+        )
+    _strip(temporary)
+    temporary.replace(path)
+
+
+def _strip(path: Path) -> None:
+    """Drop the stack traces that the exporter notes at every node: they name files of this machine."""
+    model = onnx.load(path)
+    for holder in (model, model.graph, *model.graph.node, *model.graph.input, *model.graph.output):
+        del holder.metadata_props[:]
+        holder.doc_string = ""
+    for value in (*model.graph.value_info, *model.graph.initializer):
+        del value.metadata_props[:]
+        value.doc_string = ""
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, path)

@@ -1,0 +1,257 @@
+"""Is what ships what was trained? Torch against the files of a model folder, on the same inputs.
+
+Encoders and adapter against ONNX, the language model against llama.cpp with soft tokens and control
+vectors (F32 weights and cache, flash attention off), the shipped Q8_0 file against F32 by the labels it
+reads, and the tokenizer by its ids (DESIGN.md, "What counts as true", 6).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+
+from edge_agent import manifest as manifests
+from edge_agent.manifest import Manifest, Slot
+from edge_agent.perception.dialog import Prompt
+from edge_agent.perception.encoders import input_shape
+from edge_agent.perception.language import LanguageModel
+from edge_agent.perception.llama_batch import Llama, LlamaOptions
+from edge_agent.perception.onnx_session import OnnxSession
+from edge_agent.types import Conditioning, Float32
+from export import gguf_writer, onnx_writer
+from export.batches import SensorBatch
+from export.dialogs import Asker, State
+from export.features_source import Recorded
+from export.labels import CANONICAL_QUESTION
+from export.networks import language as networks
+from export.networks.adapter import TASKS
+from export.ship import Trained
+from export.shipped_features import TEST
+
+TOLERANCE = 1e-4
+LABEL_AGREEMENT = 0.99
+TEXTS = 2000
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A state of the sensors, as the language model hears it."""
+
+    state: State
+    conditioning: Conditioning
+
+
+def run(folder: Path, trained: Trained, *, samples: int = 150, seed: int = 0) -> dict[str, Any]:
+    """Every comparison and whether all keep their tolerance (`passed`). Takes about a minute."""
+    manifest = manifests.load(folder)
+    drawn = draw_samples(trained, manifest, samples, seed)
+    encoders = {s.name: encoder_difference(folder, trained, manifest, s, seed) for s in manifest.slots}
+    adapter = adapter_difference(folder, trained, manifest, seed)
+    with tempfile.TemporaryDirectory() as scratch:
+        exact = Path(scratch) / "lm-f32.gguf"
+        gguf_writer.write(
+            exact, trained.student.language, trained.tokenizer_path, quantisation="f32", name=manifest.name
+        )
+        language, scale = language_difference(exact, trained, drawn[:8])
+        agreeing, compared = label_agreement(exact, folder, manifest, drawn)
+    equal = equal_texts(folder / manifest.language.file, trained.tokenizer_path, seed)
+    largest = max(*encoders.values(), adapter, language)
+    passed = largest <= TOLERANCE and agreeing >= LABEL_AGREEMENT * compared and equal == TEXTS
+    return {
+        "encoders_torch_onnx": encoders,
+        "adapter_torch_onnx": adapter,
+        "language_torch_gguf_f32": language,
+        "language_logit_scale": scale,
+        "tolerance": TOLERANCE,
+        "q8_0_f32_labels_agreeing": agreeing,
+        "q8_0_f32_labels_compared": compared,
+        "tokenizer_texts_equal": equal,
+        "tokenizer_texts_compared": TEXTS,
+        "passed": bool(passed),
+    }
+
+
+# -- encoders and adapter ------------------------------------------------------------------------------
+
+
+def encoder_difference(folder: Path, trained: Trained, manifest: Manifest, slot: Slot, seed: int) -> float:
+    """The largest difference of any output, on noise of about the size of the real input."""
+    labels, width = len(manifest.task(slot.tasks[0]).labels), manifest.adapter.d_token
+    outputs = {"tokens": (slot.n_tokens, width), "pooled": (width,), "logits": (labels,)}
+    session = OnnxSession(folder / slot.encoder, {"x": input_shape(slot)}, outputs)
+    x = torch.randn(16, *input_shape(slot), generator=torch.Generator().manual_seed(seed))
+    if slot.features == "raw":
+        x = 3.0 * x  # m/s2 and rad/s of a moving person; log-mel is already about -2..2
+    with torch.no_grad():
+        expected = trained.encoders[slot.name](x)
+    got = session.run({"x": x.numpy()})
+    return max(_largest(got[name], value) for name, value in zip(outputs, expected, strict=True))
+
+
+def adapter_difference(folder: Path, trained: Trained, manifest: Manifest, seed: int) -> float:
+    """The largest difference of any output, over every task embedding and random subsets of slots."""
+    graph = onnx_writer.AdapterGraph(trained.student.adapter.eval())
+    tokens, pooled, mask, _ = onnx_writer.adapter_example(trained.student.adapter, 4 * len(TASKS), seed)
+    task = torch.arange(len(TASKS)).repeat(4)
+    with torch.no_grad():
+        expected = dict(zip(graph.names, graph(tokens, pooled, mask, task), strict=True))
+    inputs = {"tokens": tokens, "pooled": pooled, "mask": mask, "task": task}
+    session = OnnxSession(
+        folder / manifest.adapter.file,
+        {name: tuple(value.shape[1:]) for name, value in inputs.items()},
+        {name: tuple(value.shape[1:]) for name, value in expected.items()},
+    )
+    got = session.run({name: value.numpy() for name, value in inputs.items()})
+    return max(_largest(got[name], value) for name, value in expected.items())
+
+
+# -- the language model --------------------------------------------------------------------------------
+
+
+def draw_samples(trained: Trained, manifest: Manifest, count: int, seed: int) -> list[Sample]:
+    """States with any subset of sensors, over recorded test features where there are any, else noise."""
+    rng = np.random.default_rng(seed)
+    asker = Asker(rng)
+    states = [asker.state() for _ in range(count)]
+    sensors = _sensors(trained, manifest, states, rng)
+    with torch.no_grad():
+        out = trained.student.eval().condition(sensors)
+    soft, control = out.soft.float().numpy(), out.control.float().numpy()
+    return [Sample(s, Conditioning(soft[i], control[i])) for i, s in enumerate(states)]
+
+
+def _sensors(
+    trained: Trained, manifest: Manifest, states: Sequence[State], rng: np.random.Generator
+) -> SensorBatch:
+    recorded = trained.tokenizer_path.with_name("features.npz")
+    if recorded.exists():
+        return Recorded(recorded, TEST).batch(states, rng)
+    count, width = len(states), manifest.adapter.d_token
+    tokens = rng.normal(size=(count, sum(s.n_tokens for s in manifest.slots), width))
+    pooled = rng.normal(size=(count, len(manifest.slots), width))
+    mask = [[float(s.name in state.present) for s in manifest.slots] for state in states]
+    return SensorBatch(torch.from_numpy(tokens).float(), torch.from_numpy(pooled).float(), torch.tensor(mask))
+
+
+def language_difference(path: Path, trained: Trained, samples: Sequence[Sample]) -> tuple[float, float]:
+    """The largest difference of any logit of any position after the prefix, and the largest logit."""
+    model = trained.student.language.eval()
+    llama = Llama(path, LlamaOptions(context_tokens=model.config.context_tokens, exact=True))
+    prefix = [int(i) for i in torch.as_tensor(trained.student.prefix)]
+    difference = scale = 0.0
+    try:
+        for sample, question in zip(samples, _cycle(CANONICAL_QUESTION.values()), strict=False):
+            text = llama.tokenize(f"<|user|>{question}<|agent|>", control=True)
+            expected = _torch_logits(model, prefix, sample.conditioning, text)
+            got = _llama_logits(llama, prefix, sample.conditioning, text)
+            difference = max(difference, float(np.abs(got - expected).max()))
+            scale = max(scale, float(np.abs(expected).max()))
+    finally:
+        llama.close()
+    return difference, scale
+
+
+def _torch_logits(
+    model: networks.LanguageModel, prefix: list[int], conditioning: Conditioning, text: list[int]
+) -> Float32:
+    with torch.no_grad():
+        soft = torch.from_numpy(conditioning.soft)
+        embeds = torch.cat(
+            [model.token_embd(torch.tensor(prefix)), soft, model.token_embd(torch.tensor(text))]
+        )
+        conditioned = torch.ones(1, len(embeds))
+        conditioned[:, : len(prefix)] = 0
+        hidden = model(embeds[None], torch.from_numpy(conditioning.control)[None], conditioned)
+        logits: Float32 = model.logits(hidden[0, len(prefix) :]).numpy()
+    return logits
+
+
+def _llama_logits(llama: Llama, prefix: list[int], conditioning: Conditioning, text: list[int]) -> Float32:
+    llama.truncate(0)
+    llama.set_control(None)
+    llama.decode_tokens(prefix)
+    llama.set_control(conditioning.control)
+    soft = llama.decode_embeddings(conditioning.soft, want="all")
+    return np.concatenate([soft, llama.decode_tokens(text, want="all")])
+
+
+def label_agreement(
+    exact: Path, folder: Path, manifest: Manifest, samples: Sequence[Sample]
+) -> tuple[int, int]:
+    """How often the shipped file and the F32 file read the same label, and how many were compared."""
+    spec = manifest.language
+    prompt = Prompt(spec.prefix, spec.question, spec.max_answer_tokens)
+    reference = LanguageModel(exact, prompt, LlamaOptions(spec.context_tokens, exact=True))
+    shipped = LanguageModel(folder / spec.file, prompt, LlamaOptions(spec.context_tokens))
+    agreeing = compared = 0
+    try:
+        for sample in samples:
+            for head in manifest.tasks:
+                if not sample.state.slots(head.name):
+                    continue
+                asked = (sample.conditioning, CANONICAL_QUESTION[head.name], head.readout, head.label_tokens)
+                compared += 1
+                agreeing += int(reference.read_label(*asked).argmax() == shipped.read_label(*asked).argmax())
+    finally:
+        reference.close()
+        shipped.close()
+    return agreeing, compared
+
+
+# -- the tokenizer -------------------------------------------------------------------------------------
+
+
+def equal_texts(path: Path, tokenizer_json: Path, seed: int, count: int = TEXTS) -> int:
+    """How many of `count` texts get the same ids from `tokenizers` and from llama.cpp."""
+    reference = Tokenizer.from_file(str(tokenizer_json))
+    llama = Llama(path, LlamaOptions(context_tokens=256, batch_tokens=256))
+    try:
+        pairs = ((t, llama.tokenize(t, control=True)) for t in texts(count, seed))
+        return sum(reference.encode(text).ids == ids for text, ids in pairs)
+    finally:
+        llama.close()
+
+
+def texts(count: int, seed: int) -> Iterator[str]:
+    """Dialogs as the model sees them, with digits, marks, other scripts and runs of spaces put in."""
+    rng = np.random.default_rng(seed)
+    asker = Asker(rng)
+    marks = (
+        "  ",
+        "\n\n",
+        "\t",
+        " 1234567890",
+        "3.14",
+        "é",
+        "naïve",
+        " 温度",
+        "🙂",
+        "...",
+        "?!",
+        "it's",
+        "<|end|>",
+    )
+    for _ in range(count):
+        turn = asker.turn(asker.state())
+        text = f"<|user|>{turn.question}<|agent|>{turn.answer}<|end|>"
+        for _ in range(int(rng.integers(0, 4))):
+            at = int(rng.integers(0, len(text) + 1))
+            text = text[:at] + marks[int(rng.integers(len(marks)))] + text[at:]
+        yield text
+
+
+def _largest(got: Float32, expected: torch.Tensor) -> float:
+    return float(np.abs(got - expected.float().numpy()).max())
+
+
+def _cycle(items: Any) -> Iterator[str]:
+    known = list(items)
+    while True:
+        yield from known

@@ -1,0 +1,103 @@
+"""Shared fixtures: a real broker on a free loopback port, and what may be missing on a machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def wait_for(condition: Callable[[], object], timeout_s: float = 20.0, what: str = "it") -> object:
+    """The first true value of `condition`; fails the test when none comes."""
+    never = threading.Event()
+    deadline_s = time.monotonic() + timeout_s
+    while not (value := condition()):
+        assert time.monotonic() < deadline_s, f"waited {timeout_s} s for {what}"
+        never.wait(0.02)
+    return value
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+class Mosquitto:
+    """A mosquitto of our own, which can be stopped and started again on the same port."""
+
+    def __init__(self, folder: Path, extra: str = "") -> None:
+        self.port = free_port()
+        self._file = folder / "mosquitto.conf"
+        self._file.write_text(
+            f"listener {self.port} 127.0.0.1\n{extra or 'allow_anonymous true'}\npersistence false\n"
+        )
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        program = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
+        if program is None:
+            pytest.skip("mosquitto is not installed (apt install mosquitto)")
+        self._process = subprocess.Popen(
+            [program, "-c", str(self._file)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        wait_for(self._listens, 10, "mosquitto")
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(10)
+            self._process = None
+
+    def _listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+@pytest.fixture
+def stopped_broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A broker that the test starts itself."""
+    broker = Mosquitto(tmp_path)
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture
+def broker(stopped_broker: Mosquitto) -> Mosquitto:
+    stopped_broker.start()
+    return stopped_broker
+
+
+@pytest.fixture(scope="session")
+def demo_recordings() -> Path:
+    """The folder with the real recordings of the demo."""
+    folder = Path(os.environ.get("EDGE_AGENT_DATA", ROOT.parent / "shared" / "data")) / "demo"
+    if not (folder / "s01_01_sp.csv").is_file():
+        pytest.skip(f"no recordings at {folder}; set EDGE_AGENT_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shipped_model() -> Path:
+    """The trained model."""
+    folder = ROOT / "models" / "iotlm-7m"
+    if not (folder / "manifest.json").is_file():
+        pytest.skip("models/iotlm-7m is not here yet")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def random_model() -> Path:
+    """A model folder of random weights: right in shape, meaningless in what it says."""
+    pytest.importorskip("torch", reason="the random model is written with torch")
+    import random_model as builder
+
+    return builder.shared().folder

@@ -1,0 +1,261 @@
+"""A small random model folder for tests of shape and mechanics. Never for a score.
+
+The manifest says `source = "random"`, so that nobody takes its answers for perception.
+"""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import tempfile
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from edge_agent import manifest as manifests
+from edge_agent.manifest import AdapterSpec, DataSource, LanguageSpec, Manifest, Slot, TaskHead
+from edge_agent.perception.prompt import CONTROL_TOKENS, PREFIX, QUESTION
+from edge_agent.types import Conditioning, SlotWindow, Window
+from export import gguf_writer, onnx_writer
+from export.labels import ACTIVITY, EVENT, PHRASES, READOUT, SLOTS, TASK_SLOTS, labels
+from export.networks import encoders
+from export.networks.adapter import Adapter, AdapterConfig
+from export.networks.language import LanguageConfig, LanguageModel
+
+CONFIG = LanguageConfig(
+    n_vocab=512, n_embd=256, n_layer=3, n_head=4, n_head_kv=2, n_ff=512, context_tokens=256
+)
+
+_WORDS = (
+    "the person is walking seated standing sitting turning up down I hear a dog rain baby clock sneezing "
+    "helicopter chainsaw rooster fire sea waves crackling watch phone microphone what which sensor do you "
+    "trust how sure are it's don't we'll silence nothing Yes No , because 2 sensors agree 93 percent"
+)
+
+
+def sentences(count: int, seed: int = 0) -> list[str]:
+    """Generated English-like lines with digits, marks, contractions, runs of spaces and non-ASCII."""
+    rng = np.random.default_rng(seed)
+    extra = [
+        "  ",
+        "\n",
+        "1234567890",
+        "3.14",
+        "é",
+        "naïve",
+        "温度",
+        "🙂",
+        "...",
+        "?!",
+        "\t",
+        "it's",
+        "<|user|>",
+    ]
+    out = []
+    for _ in range(count):
+        words = [str(w) for w in rng.choice(_WORDS.split(), size=int(rng.integers(1, 14)))]
+        for _ in range(int(rng.integers(0, 4))):
+            words.insert(int(rng.integers(0, len(words) + 1)), extra[int(rng.integers(len(extra)))])
+        out.append(("" if rng.random() < 0.2 else " ").join(words))
+    return out
+
+
+def train_tokenizer(path: Path, n_vocab: int = 500) -> Tokenizer:
+    """A byte-level BPE with the pre-tokenisation that llama.cpp calls `smollm`: single digits."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=n_vocab,
+        special_tokens=list(CONTROL_TOKENS),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(sentences(400, seed=7), trainer)
+    tokenizer.save(str(path))
+    return tokenizer
+
+
+def language_model(config: LanguageConfig = CONFIG, seed: int = 0) -> LanguageModel:
+    """Random weights large enough that every part of the network shows in the logits."""
+    torch.manual_seed(seed)
+    model = LanguageModel(config).eval()
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.ndim > 1:
+                weight.mul_(2.5)
+            else:
+                weight.add_(0.1 * torch.randn_like(weight))
+    return model
+
+
+def conditioning(config: LanguageConfig = CONFIG, seed: int = 0, n_soft: int = 8) -> Conditioning:
+    rng = np.random.default_rng(seed)
+    soft = rng.normal(0, 0.1, (n_soft, config.n_embd)).astype(np.float32)
+    control = rng.normal(0, 0.3, (config.n_layer - 1, config.n_embd)).astype(np.float32)
+    return Conditioning(soft, control)
+
+
+@dataclass(frozen=True)
+class RandomLanguage:
+    """A GGUF file with the torch model and the tokenizer that it was written from."""
+
+    folder: Path
+    model: LanguageModel
+    tokenizer: Tokenizer
+
+    def gguf(self, quantisation: str) -> Path:
+        return self.folder / f"lm-{quantisation}.gguf"
+
+
+def write_language(folder: Path, config: LanguageConfig = CONFIG, seed: int = 0) -> RandomLanguage:
+    """Write `tokenizer.json`, `lm-f32.gguf` and `lm-q8_0.gguf` into `folder`."""
+    tokenizer = train_tokenizer(folder / "tokenizer.json")
+    model = language_model(replace(config), seed)
+    out = RandomLanguage(folder, model, tokenizer)
+    for quantisation in ("f32", "q8_0"):
+        gguf_writer.write(
+            out.gguf(quantisation), model, folder / "tokenizer.json", quantisation=quantisation, name="random"
+        )
+    return out
+
+
+@dataclass(frozen=True)
+class RandomModel:
+    """A whole model folder with the torch modules that it was written from."""
+
+    folder: Path
+    manifest: Manifest
+    language: RandomLanguage
+    encoders: dict[str, torch.nn.Module]
+    adapter: Adapter
+
+
+N_TOKENS = {
+    "imu_phone": encoders.IMU_TOKENS,
+    "imu_watch": encoders.IMU_TOKENS,
+    "audio": encoders.AUDIO_TOKENS,
+}
+
+
+@cache
+def shared() -> RandomModel:
+    """One folder for a whole test run; tests that change it take a copy."""
+    folder = Path(tempfile.mkdtemp(prefix="random-model-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return write_model(folder)
+
+
+def write_model(folder: Path, seed: int = 0) -> RandomModel:
+    """Encoders, adapter, language model and, last, the manifest."""
+    language = write_language(folder, seed=seed)
+    torch.manual_seed(seed)
+    built = {slot: _encoder(slot) for slot in SLOTS}
+    for slot, module in built.items():
+        shape = encoders.AUDIO_SHAPE if slot == "audio" else encoders.IMU_SHAPE
+        onnx_writer.write_encoder(folder / f"{slot}.onnx", module, shape)
+    adapter = _adapter()
+    onnx_writer.write_adapter(folder / "adapter.onnx", adapter)
+    manifest = make_manifest(folder)
+    manifests.write(folder, manifest)
+    return RandomModel(folder, manifest, language, built, adapter)
+
+
+def _encoder(slot: str) -> torch.nn.Module:
+    kind = "audio" if slot == "audio" else "imu"
+    task = EVENT if slot == "audio" else ACTIVITY
+    return encoders.build(encoders.EncoderConfig(kind, len(labels(task)))).eval()
+
+
+def _adapter() -> Adapter:
+    config = AdapterConfig(
+        slots=tuple(N_TOKENS.items()),
+        heads=tuple((task, len(labels(task))) for task in TASK_SLOTS),
+        n_embd=CONFIG.n_embd,
+        n_layer=CONFIG.n_layer,
+    )
+    adapter = Adapter(config).eval()
+    with torch.no_grad():
+        adapter.control_gate.fill_(0.5)  # at zero, its start, the control vectors would not be seen
+        adapter.soft_scale.fill_(0.3)
+    return adapter
+
+
+def make_manifest(folder: Path) -> Manifest:
+    """A manifest for the files in `folder`, with thresholds that let every answer through."""
+    names = [*(f"{s}.onnx" for s in SLOTS), "adapter.onnx", "lm-q8_0.gguf"]
+    return Manifest(
+        format=1,
+        name="random",
+        version="0",
+        licence="Apache-2.0",
+        source="random",
+        slots=tuple(_slot(s) for s in SLOTS),
+        tasks=tuple(_task(t, 300 + 50 * i) for i, t in enumerate(TASK_SLOTS)),
+        adapter=AdapterSpec(
+            file="adapter.onnx", d_token=128, n_soft=8, n_embd=CONFIG.n_embd, n_layer=CONFIG.n_layer
+        ),
+        language=LanguageSpec(
+            file="lm-q8_0.gguf",
+            n_embd=CONFIG.n_embd,
+            n_layer=CONFIG.n_layer,
+            n_vocab=CONFIG.n_vocab,
+            context_tokens=CONFIG.context_tokens,
+            prefix=PREFIX,
+            question=QUESTION,
+            max_answer_tokens=12,
+        ),
+        data=(DataSource(name="none", licence="none", credit="random weights", held_out="none"),),
+        files={name: manifests.describe(folder / name) for name in names},
+    )
+
+
+def _slot(name: str) -> Slot:
+    audio = name == "audio"
+    return Slot(
+        name=name,
+        modality="audio" if audio else "imu",
+        placement={"imu_phone": "pocket", "imu_watch": "wrist", "audio": "room"}[name],
+        encoder=f"{name}.onnx",
+        features="log_mel" if audio else "raw",
+        channels=("sound",) if audio else ("acc_x", "acc_y", "acc_z", "gyro_x", "gyro_y", "gyro_z"),
+        units=("1",) if audio else ("m/s2",) * 3 + ("rad/s",) * 3,
+        rate_hz=16000.0 if audio else 100.0,
+        window_s=2.0 if audio else 1.0,
+        n_tokens=N_TOKENS[name],
+        tasks=(EVENT,) if audio else (ACTIVITY,),
+        description=SLOTS[name],
+    )
+
+
+def _task(name: str, first_token: int) -> TaskHead:
+    return TaskHead(
+        name=name,
+        labels=labels(name),
+        phrases=tuple(PHRASES[name].values()),
+        label_tokens=tuple(range(first_token, first_token + len(labels(name)))),
+        readout=READOUT[name],
+        temperature=1.0,
+        threshold=0.0,
+        novelty_threshold=1e9,
+    )
+
+
+def window(*slots: str, seed: int = 0, sequence: int = 0, end_ns: int = 0, simulated: bool = False) -> Window:
+    """A window with noise of about the right size in the named slots."""
+    rng = np.random.default_rng(seed)
+    shapes = {"imu_phone": (100, 6), "imu_watch": (100, 6), "audio": (32000, 1)}
+    parts = {}
+    for name in slots:
+        values = rng.normal(0, 0.1 if name == "audio" else 3.0, shapes[name]).astype(np.float32)
+        parts[name] = SlotWindow(values, coverage=1.0, age_s=0.01, simulated=simulated)
+    return Window(sequence, end_ns, parts)

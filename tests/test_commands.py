@@ -1,0 +1,131 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from edge_agent.clock import ManualClock
+from edge_agent.delivery.commands import BURST, MAX_QUESTION_CHARACTERS, Commands, Refusal, Request
+from edge_agent.delivery.message import Incoming
+from edge_agent.delivery.payloads import schema
+from edge_agent.delivery.topics import Topics, is_id
+
+TOPIC = "edge/n/cmd/ask"
+
+
+def commands(clock: ManualClock | None = None, allowed: tuple[str, ...] = ("ask",)) -> Commands:
+    return Commands(Topics("edge", "n"), allowed, clock or ManualClock())
+
+
+def judge(body: object, **more: object) -> Request | Refusal | None:
+    payload = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return commands().judge(Incoming(TOPIC, payload, **more))  # type: ignore[arg-type]
+
+
+def test_a_question_is_taken_with_its_id_and_its_way_back():
+    verdict = judge(
+        {"question": " what is it? ", "id": "q-1"}, response_topic="back/here", correlation=b"\0\1"
+    )
+    assert verdict == Request("q-1", "what is it?", "back/here", b"\0\1")
+
+
+def test_a_question_without_an_id_gets_one():
+    verdict = judge({"question": "what is it?"})
+    assert isinstance(verdict, Request)
+    assert is_id(verdict.id)
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"", "malformed"),
+        (b"\xff\xfe", "malformed"),
+        (b"[" * 60_000, "malformed"),
+        (b"[]", "malformed"),
+        ({}, "malformed"),
+        ({"question": 5}, "malformed"),
+        ({"question": "what?", "verbose": True}, "malformed"),
+        ({"question": ""}, "empty_question"),
+        ({"question": " \t\n"}, "empty_question"),
+        ({"question": "x" * 10_000}, "too_long"),
+        ({"question": "x" * 100_000}, "too_long"),
+        ({"question": "what?", "id": "a/b"}, "bad_id"),
+        ({"question": "what?", "id": 7}, "bad_id"),
+    ],
+)
+def test_what_is_wrong_is_refused_with_its_reason_and_counted(body: object, code: str):
+    judging = commands()
+    payload = body if isinstance(body, bytes) else json.dumps(body).encode()
+    verdict = judging.judge(Incoming(TOPIC, payload))
+    assert isinstance(verdict, Refusal)
+    assert verdict.code == code
+    assert verdict.message
+    assert verdict.hint
+    assert is_id(verdict.id)
+    assert judging.refused == {code: 1}
+
+
+def test_a_refusal_keeps_the_id_it_was_asked_with():
+    verdict = judge({"question": "x" * 10_000, "id": "long-one"})
+    assert isinstance(verdict, Refusal)
+    assert verdict.id == "long-one"
+    assert "10000" in verdict.message
+    assert str(MAX_QUESTION_CHARACTERS) in verdict.hint
+
+
+def test_a_reply_is_never_sent_onto_the_agents_own_topics():
+    verdict = judge({"question": "what?"}, response_topic="edge/n/state")
+    assert isinstance(verdict, Refusal)
+    assert (verdict.code, verdict.response_topic) == ("bad_response_topic", None)
+
+
+def test_without_permission_nothing_is_answered():
+    judging = commands(allowed=())
+    assert judging.judge(Incoming(TOPIC, b'{"question": "what?"}')) is None
+    assert judging.refused == {"not_allowed": 1}
+
+
+def test_a_retained_command_is_not_carried_out():
+    assert judge({"question": "what?"}, retain=True) is None
+
+
+def test_too_many_questions_are_refused_until_time_has_passed():
+    clock = ManualClock()
+    judging = commands(clock)
+    message = Incoming(TOPIC, b'{"question": "what?"}')
+    codes = [getattr(judging.judge(message), "code", "taken") for _ in range(BURST + 2)]
+    assert codes == ["taken"] * BURST + ["rate_limited"] * 2
+    clock.advance(1.0)
+    assert isinstance(judging.judge(message), Request)
+    assert isinstance(judging.judge(message), Refusal)
+
+
+def test_half_a_character_cannot_get_through():
+    verdict = judge(b'{"question": "what \\ud800 is it?"}')
+    assert isinstance(verdict, Request)
+    verdict.question.encode()
+
+
+@given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+def test_no_payload_can_break_it(payload: bytes):
+    assert isinstance(commands().judge(Incoming(TOPIC, payload)), Request | Refusal)
+
+
+@pytest.mark.parametrize(
+    ("body", "good"),
+    [
+        ({"question": "what?"}, True),
+        ({"question": "what?", "id": "a-1"}, True),
+        ({"question": "x" * MAX_QUESTION_CHARACTERS}, True),
+        ({"question": "x" * (MAX_QUESTION_CHARACTERS + 1)}, False),
+        ({"question": ""}, False),
+        ({"question": "what?", "id": ""}, False),
+        ({"question": "what?", "more": 1}, False),
+        ({"id": "a"}, False),
+        ([], False),
+    ],
+)
+def test_the_published_schema_and_the_judge_agree(body: object, good: bool):
+    assert Draft202012Validator(schema("ask")).is_valid(body) is good
+    assert isinstance(judge(body), Request) is good

@@ -1,0 +1,86 @@
+"""The example configuration: accepted as it stands, and the defaults that it states are the real ones."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from edge_agent import config
+
+ROOT = Path(__file__).parent.parent
+EXAMPLE = ROOT / "edge-agent.example.toml"
+HAS_NO_DEFAULT = {
+    "username", "password_file", "ca_file", "certificate_file", "key_file",
+    "device", "label", "name", "slot", "kind", "files",
+}  # fmt: skip
+SETTING = re.compile(r"^# (?P<key>[a-z_]+) = (?P<value>\S.*)$")
+
+
+def commented_settings() -> list[tuple[str, str, str]]:
+    """(table, key, TOML line) of every setting that stands behind a comment sign."""
+    found = []
+    table = ""
+    for line in EXAMPLE.read_text().splitlines():
+        bare = line.removeprefix("# ").split("#")[0].strip()
+        if re.fullmatch(r"\[+[a-z._]+\]+", bare):
+            table = bare.strip("[]")
+        elif bare.startswith("kind = "):
+            table = f"sensor.{tomllib.loads(bare)['kind']}"
+        elif match := SETTING.match(line):
+            found.append((table, match["key"], line.removeprefix("# ")))
+    return found
+
+
+def default_of(table: str, key: str) -> object:
+    models = {
+        "node": config.Node,
+        "model": config.Model,
+        "mqtt": config.Mqtt,
+        "windows": config.WindowSettings,
+        "publish": config.Publish,
+        "sensor.serial": config.SerialSensor,
+        "sensor.microphone": config.MicrophoneSensor,
+        "sensor.replay": config.ReplaySensor,
+        "sensor.simulated": config.SimulatedSensor,
+    }
+    return models[table].model_fields[key].default
+
+
+def test_it_is_accepted_as_it_stands():
+    settings = config.load(EXAMPLE)
+    assert set(settings.sources.values()) == {"imu_phone", "imu_watch", "audio"}
+    assert settings.model.path == ROOT / "models" / "iotlm-7m"
+
+
+def test_the_stated_defaults_are_the_real_ones():
+    stated = [entry for entry in commented_settings() if entry[1] not in HAS_NO_DEFAULT]
+    assert len(stated) >= 15
+    for table, key, line in stated:
+        value = tomllib.loads(line)[key]
+        real = default_of(table, key)
+        assert value == (str(real) if isinstance(real, Path) else real), f"[{table}] {key}"
+
+
+@pytest.mark.parametrize(
+    "model", [config.Node, config.Model, config.Mqtt, config.WindowSettings, config.Publish]
+)
+def test_every_setting_is_shown(model: type):
+    text = EXAMPLE.read_text()
+    missing = [name for name in model.model_fields if not re.search(rf"\b{name}\b", text)]
+    assert missing == []
+
+
+@pytest.mark.skipif(
+    not (ROOT / "models/iotlm-7m/manifest.json").exists(), reason="the model is not trained in this clone"
+)
+def test_the_command_accepts_it():
+    result = subprocess.run(
+        [sys.executable, "-m", "edge_agent", "check", "-c", str(EXAMPLE)],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr

@@ -1,0 +1,335 @@
+"""Windows and the resampling below them: the same stream gives the same windows, however it arrives."""
+
+from __future__ import annotations
+
+import itertools
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge_agent.buffer import SampleBuffer
+from edge_agent.manifest import Slot
+from edge_agent.resampling import MAX_GAP_S, NS_PER_S, resample_to_grid
+from edge_agent.types import Chunk
+from edge_agent.windows import MAX_BACKLOG, Windows
+
+S = NS_PER_S
+MS = 1_000_000
+
+
+def slot(name: str, modality: str = "imu", channels: int = 2, rate_hz: float = 100.0, window_s: float = 1.0):
+    return Slot(
+        name=name, modality=modality, placement="wrist", encoder=f"{name}.onnx",
+        features="log_mel" if modality == "audio" else "raw",
+        channels=tuple(f"c{i}" for i in range(channels)), units=("",) * channels, rate_hz=rate_hz,
+        window_s=window_s, n_tokens=4, tasks=(), description=name,
+    )  # fmt: skip
+
+
+IMU = slot("imu")
+AUDIO = slot("audio", "audio", channels=1, rate_hz=16_000.0, window_s=2.0)
+
+
+def smooth(times_ns):
+    """A signal well below half the grid's rate, so that interpolation must follow it closely."""
+    t = times_ns / S
+    return np.stack([np.sin(2 * np.pi * 1.5 * t), np.cos(2 * np.pi * 0.7 * t)], 1).astype(np.float32)
+
+
+def jittery(seconds: float, rate_hz: float = 100.0, start_ns: int = 0, seed: int = 0):
+    rng = np.random.default_rng(seed)
+    n = int(seconds * rate_hz)
+    ticks = np.arange(n) * (S / rate_hz) + rng.uniform(-0.3, 0.3, n) * S / rate_hz
+    return np.sort(ticks).astype(np.int64) + start_ns
+
+
+def run(windows: Windows, chunks, now_ns):
+    for chunk in chunks:
+        windows.push(chunk)
+    return list(windows.ready(now_ns))
+
+
+def split(times_ns, values, cuts, sensor="imu"):
+    edges = [0, *sorted(cuts), len(times_ns)]
+    return [Chunk(sensor, times_ns[a:b], values[a:b]) for a, b in itertools.pairwise(edges)]
+
+
+def imu_windows(hop_s=0.5):
+    return Windows([IMU], {"imu": "imu"}, hop_s=hop_s)
+
+
+def test_a_jittery_stream_becomes_the_signal_on_the_grid():
+    times = jittery(3.0)
+    windows = run(imu_windows(), [Chunk("imu", times, smooth(times))], 3 * S)
+    window = windows[-1]
+    assert window.end_ns == 2_500 * MS
+    grid_ns = window.end_ns - np.arange(99, -1, -1) * 10 * MS
+    assert window.slots["imu"].values.shape == (100, 2)
+    assert window.slots["imu"].values.dtype == np.float32
+    np.testing.assert_allclose(window.slots["imu"].values, smooth(grid_ns), atol=0.01)
+    assert window.slots["imu"].coverage == 1.0
+
+
+def test_resampling_equals_linear_interpolation_of_the_whole_recording():
+    """What training may rely on: numpy's own interpolation, whatever part of the recording is given."""
+    times = jittery(5.0, seed=3) + 1_657_533_977_813 * MS
+    times[200:204] = times[200]  # a burst with one time stamp, as phones deliver it
+    values = np.random.default_rng(1).normal(size=(len(times), 6)).astype(np.float32)
+    end = int(times[0]) + 3 * S
+    grid = resample_to_grid(times, values, end, 100.0, 100)
+    points = (np.arange(-99, 1) * 10 * MS + end - times[0]).astype(float)
+    expected = np.stack([np.interp(points, times - times[0], values[:, c]) for c in range(6)], 1)
+    np.testing.assert_allclose(grid.values, expected, atol=2e-5)
+    part = slice(150, 360)
+    np.testing.assert_array_equal(
+        resample_to_grid(times[part], values[part], end, 100.0, 100).values, grid.values
+    )
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    cuts=st.lists(st.integers(0, 400), max_size=30),
+    seed=st.integers(0, 5),
+    gap=st.tuples(st.integers(0, 399), st.integers(0, 120)),
+)
+def test_any_chunking_gives_the_same_windows(cuts, seed, gap):
+    times = jittery(4.0, seed=seed)
+    keep = np.ones(len(times), bool)
+    keep[gap[0] : gap[0] + gap[1]] = False
+    times = times[keep]
+    values = smooth(times)
+    whole, parts = imu_windows(), imu_windows()
+    assert whole.next_ready_ns == 0
+    first = run(whole, [Chunk("imu", times, values)], 4 * S)
+    second = run(parts, split(times, values, [c for c in cuts if c <= len(times)]), 4 * S)
+    assert [w.end_ns for w in first] == [w.end_ns for w in second] != []
+    for a, b in zip(first, second, strict=True):
+        assert (set(a.slots), dict(a.stale)) == (set(b.slots), dict(b.stale))
+        for name in a.slots:
+            np.testing.assert_array_equal(a.slots[name].values, b.slots[name].values)
+            assert a.slots[name].coverage == b.slots[name].coverage
+            assert a.slots[name].age_s == b.slots[name].age_s
+    a, b = whole.stats()["imu"], parts.stats()["imu"]
+    assert a == b
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    every_ms=st.integers(100, 700),
+    chunk=st.integers(800, 16_000),
+    hole=st.just(0) | st.integers(200, 20_000),  # less than 10 ms is taken for jitter, not for a hole
+)
+def test_sound_is_the_same_however_chunked_and_polled(every_ms, chunk, hole):
+    n = 5 * 16_000
+    times = (np.arange(n) * 62_500).astype(np.int64)
+    values = np.arange(1, n + 1, dtype=np.float32)[:, None]
+    keep = np.ones(n, bool)
+    keep[20_000 : 20_000 + hole] = False
+    times, values = times[keep], values[keep]
+    windows = Windows([AUDIO], {"mic": "audio"}, min_coverage=0.01)
+    got, sent = [], 0
+    list(windows.ready(0))
+    for now_ns in range(0, 5 * S, every_ms * MS):
+        while sent < len(times) and times[min(sent + chunk, len(times)) - 1] <= now_ns:
+            windows.push(Chunk("mic", times[sent : sent + chunk], values[sent : sent + chunk]))
+            sent += chunk
+        # A source that gathers whole chunks is late by one of them; the clock waits for it here.
+        seen_ns = int(times[sent - 1]) if sent else 0
+        got += list(windows.ready(min(now_ns, seen_ns)))
+    assert len(got) > 2
+    for window in got:
+        if "audio" not in window.slots:
+            continue
+        grid_ns = window.end_ns - np.arange(31_999, -1, -1, dtype=np.int64) * 62_500
+        expected = np.where(np.isin(grid_ns, times), grid_ns // 62_500 + 1, 0)
+        np.testing.assert_array_equal(window.slots["audio"].values[:, 0], expected)
+        assert window.slots["audio"].coverage == pytest.approx(np.mean(expected > 0))
+
+
+def test_drift_of_the_sound_card_does_not_tear_a_window():
+    """100 ppm fast and chunk times that jump by a millisecond: all samples still stand side by side."""
+    windows = Windows([AUDIO], {"mic": "audio"})
+    sample = 0
+    for k in range(60):
+        start_ns = round(k * 0.05 * S * 1.0001) + (k % 2) * MS
+        times = start_ns + np.arange(800, dtype=np.int64) * 62_500
+        values = np.arange(sample, sample + 800, dtype=np.float32)[:, None]
+        windows.push(Chunk("mic", np.maximum.accumulate(times), values))
+        sample += 800
+    stats = windows.stats()["audio"]
+    assert stats.gaps == 0
+    (window,) = windows.ready(int(2.7 * S))
+    samples = window.slots["audio"].values[:, 0]
+    steps = np.diff(samples)
+    assert window.slots["audio"].coverage == 1.0
+    assert (steps >= 1).all()
+    assert np.count_nonzero(steps != 1) <= stats.late + 1
+
+
+def test_a_gap_uncovers_and_a_large_one_makes_the_slot_stale():
+    times = jittery(3.0)
+    for missing, usable in ((0.15, True), (0.5, False)):
+        kept = times[(times < 2 * S) | (times > (2 + missing) * S)]
+        windows = imu_windows()
+        (window,) = run(windows, [Chunk("imu", kept, smooth(kept))], int(2.9 * S))
+        assert ("imu" in window.slots) is usable
+        coverage = window.slots["imu"].coverage if usable else window.stale["imu"]
+        assert coverage == pytest.approx(1 - (missing - MAX_GAP_S), abs=0.03)
+        assert windows.stats()["imu"].gaps == 1
+
+
+def test_a_slot_that_never_spoke_is_stale_and_one_without_sensor_is_not_mentioned():
+    windows = Windows([IMU, AUDIO], {"imu": "imu"})
+    (window,) = windows.ready(10 * S)
+    assert dict(window.slots) == {}
+    assert dict(window.stale) == {"imu": 0.0}
+
+
+def test_missing_channels_are_filled_and_counted():
+    times = jittery(2.0)
+    values = smooth(times)
+    values[:, 1] = np.nan
+    values[50, 0] = np.nan
+    (window,) = run(imu_windows(), [Chunk("imu", times, values)], int(1.7 * S))
+    got = window.slots["imu"]
+    assert got.missing_channels == 1
+    assert np.isfinite(got.values).all()
+    np.testing.assert_array_equal(got.values[:, 1], 0)
+    (window,) = run(imu_windows(), [Chunk("imu", times, np.full_like(values, np.nan))], int(1.7 * S))
+    assert dict(window.stale) == {"imu": 0.0}
+
+
+def test_what_lies_above_half_the_grid_rate_is_filtered_not_folded():
+    """80 Hz sampled at 400 Hz would appear as 20 Hz on a 100 Hz grid; 10 Hz must pass unharmed."""
+    times = (np.arange(1200) * (S / 400)).astype(np.int64)
+    t = times / S
+    grid_s = 2.0 - np.arange(99, -1, -1) / 100
+    alias = np.sin(2 * np.pi * 80 * t)[:, None].astype(np.float32)
+    kept = np.sin(2 * np.pi * 10 * t)[:, None].astype(np.float32)
+    assert np.abs(resample_to_grid(times, alias, 2 * S, 100.0, 100).values).max() < 0.01
+    got = resample_to_grid(times, kept, 2 * S, 100.0, 100).values[:, 0]
+    np.testing.assert_allclose(got, np.sin(2 * np.pi * 10 * grid_s), atol=0.02)
+
+
+def test_windows_end_at_multiples_of_the_hop_and_come_once():
+    windows = imu_windows(hop_s=0.25)
+    ends = [w.end_ns for now in range(0, 3 * S, 70 * MS) for w in windows.ready(S + now)]
+    assert ends == list(range(ends[0], ends[-1] + 1, S // 4))
+    assert ends[0] % (S // 4) == 0
+    assert windows.next_ready_ns == ends[-1] + S // 4 + 150 * MS
+    assert windows.skipped_windows == 0
+
+
+def test_after_a_stall_old_windows_are_skipped_and_counted():
+    windows = imu_windows()
+    list(windows.ready(10 * S))
+    made_up = list(windows.ready(110 * S))
+    assert len(made_up) == MAX_BACKLOG
+    assert windows.skipped_windows == 200 - MAX_BACKLOG
+    assert made_up[-1].end_ns == int(109.5 * S)
+
+
+def test_late_and_overflowing_samples_are_counted_and_memory_is_bounded():
+    windows = imu_windows()
+    times = jittery(1.0)
+    windows.push(Chunk("imu", times, smooth(times)))
+    windows.push(Chunk("imu", times[:60], smooth(times[:60])))
+    assert windows.stats()["imu"].late == 60
+    list(windows.ready(2 * S))
+    held = len(windows._tracks["imu"]._buffer)
+    for k in range(100):
+        more = jittery(1.0, rate_hz=1000.0, start_ns=(k + 2) * S)
+        windows.push(Chunk("imu", more, smooth(more)))
+    buffer = windows._tracks["imu"]._buffer
+    assert held <= len(buffer) == buffer.capacity
+    assert windows.stats()["imu"].overflow > 90_000
+    assert windows.stats()["imu"].samples == 100 + 100_000
+
+
+def test_samples_from_the_future_do_not_lock_the_slot():
+    windows = imu_windows()
+    windows.push(Chunk("imu", np.array([10_000 * S], np.int64), np.zeros((1, 2), np.float32)))
+    list(windows.ready(S))
+    times = jittery(2.0, start_ns=S)
+    windows.push(Chunk("imu", times, smooth(times)))
+    *_, window = windows.ready(int(2.9 * S))
+    assert "imu" in window.slots
+    assert windows.stats()["imu"].clock_resets == 1
+
+
+def test_a_chunk_of_the_wrong_width_is_rejected_and_counted_and_a_stranger_is_an_error():
+    windows = imu_windows()
+    windows.push(Chunk("imu", np.zeros(3, np.int64), np.zeros((3, 5), np.float32)))
+    assert windows.stats()["imu"].rejected_chunks == 1
+    with pytest.raises(KeyError):
+        windows.push(Chunk("nobody", np.zeros(1, np.int64), np.zeros((1, 2), np.float32)))
+    with pytest.raises(ValueError, match="no such slot"):
+        Windows([IMU], {"x": "lidar"})
+
+
+def test_simulated_samples_mark_their_window_and_no_later_one():
+    windows = imu_windows()
+    times = jittery(6.0)
+    values = smooth(times)
+    windows.push(Chunk("imu", times[:200], values[:200], simulated=True))
+    (window,) = windows.ready(int(2.2 * S))
+    assert window.slots["imu"].simulated
+    windows.push(Chunk("imu", times[200:430], values[200:430]))
+    marks = [w.slots["imu"].simulated for w in windows.ready(int(4.2 * S))]
+    assert marks == [True, False, False, False]
+
+
+def test_age_and_rate_and_jitter_are_measured():
+    windows = imu_windows()
+    times = jittery(2.0)
+    windows.push(Chunk("imu", times, smooth(times), lost=7))
+    (window,) = windows.ready(int(2.2 * S))
+    assert window.slots["imu"].age_s == pytest.approx(0.01, abs=0.01)
+    stats = windows.stats()["imu"]
+    assert stats.rate_hz == pytest.approx(100, rel=0.02)
+    assert 0.5 < stats.jitter_ms < 5
+    assert stats.age_s == pytest.approx(0.21, abs=0.01)
+    assert stats.lost == 7
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 40), st.booleans()), max_size=60))
+def test_the_buffer_holds_exactly_the_newest_samples_and_their_breaks(chunks):
+    buffer = SampleBuffer(50, 1)
+    all_times: list[int] = []
+    all_breaks: list[int] = []
+    evicted = 0
+    for length, broken in chunks:
+        times = np.arange(len(all_times), len(all_times) + length, dtype=np.int64)
+        breaks = [length // 2] if broken and length and times[length // 2] > 0 else []
+        all_breaks += [len(all_times) + b for b in breaks]
+        all_times += times.tolist()
+        evicted += len(buffer.append(times, times[:, None].astype(np.float32), breaks))
+        got, values, found = buffer.since(-1, 10**9)
+        oldest = max(0, len(all_times) - 50)
+        assert got.tolist() == all_times[oldest:] == values[:, 0].tolist()
+        assert [oldest + b for b in found.tolist()] == [b for b in all_breaks if b > oldest]
+        assert evicted == oldest
+
+
+def test_the_cost_of_a_window_is_small(capsys):
+    """Two IMUs and two seconds of sound; a wide bound, the figure itself is printed."""
+    slots = [slot("phone", channels=6), slot("watch", channels=6), AUDIO]
+    windows = Windows(slots, {s.name: s.name for s in slots}, hop_s=0.1)
+    list(windows.ready(0))
+    spent_s, made = 0.0, 0
+    for k in range(200):
+        chunks = []
+        for name, rate_hz, channels in (("phone", 100, 6), ("watch", 100, 6), ("audio", 16_000, 1)):
+            n = round(rate_hz * 0.05)
+            times = k * 50 * MS + (np.arange(n) * (S / rate_hz)).astype(np.int64)
+            chunks.append(Chunk(name, times, np.ones((n, channels), np.float32)))
+        before = time.perf_counter()
+        made += len(run(windows, chunks, (k + 1) * 50 * MS))
+        spent_s += time.perf_counter() - before
+    with capsys.disabled():
+        print(f"\n  windows: {spent_s / made * 1e6:.0f} us for each of {made}, pushes included")
+    assert spent_s / made < 0.02
