@@ -47,7 +47,7 @@ def _drain(connection: Connection) -> int:
 
 
 def fuzz(data: bytes) -> int:
-    """Feed `data` to a host and to a device, as line bytes and as intact frames; return the events' number."""
+    """Feed `data` to a host and a device, as line bytes and as intact frames; the number of events."""
     events = 0
     intact = b"".join(encode_frame(body[:4000]) for body in data.split(b"\xa5"))
     for role in Role:
