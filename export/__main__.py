@@ -47,6 +47,10 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--minutes", type=float, default=1e9, help="wall time of a language stage")
     train.add_argument("--steps", type=int, default=4000, help="steps of a language stage")
     train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--lr", type=float, default=2e-3, help="learning rate of a language stage")
+    train.add_argument(
+        "--anchor", type=float, default=1.0, help="learning rate of what the fused head needs, beside --lr"
+    )
     ship = commands.add_parser("ship", help="write a model folder from the checkpoints")
     evaluate = commands.add_parser("evaluate", help="score a model folder on people and sounds it never met")
     for command in (ship, evaluate):
@@ -69,8 +73,8 @@ def _train_stage(stage: str, options: argparse.Namespace) -> None:
         mains[stage]([])
         return
     settings = train_language.Settings(
-        stage, steps=options.steps, minutes=options.minutes, seed=options.seed,
-        english=train_language.ENGLISH_SHARE[stage],
+        stage, steps=options.steps, minutes=options.minutes, seed=options.seed, lr=options.lr,
+        anchor=options.anchor, english=train_language.ENGLISH_SHARE[stage],
     )  # fmt: skip
     if stage == "pretrain":
         train_language.pretrain(data_root(), SHIPPED, settings)

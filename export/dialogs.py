@@ -24,6 +24,7 @@ UNKNOWN = " I do not know. My sensors cannot tell."
 IDENTITY = " I cannot tell who it is. My sensors do not identify people."
 MEDICAL = " I cannot judge health. Please ask a doctor."
 HELP = " I watch the sensors of this device. Ask me what the person is doing or what I hear."
+SMALL_WORDS = ("the", "a", "is", "do", "does", "of", "to", "it")
 
 
 @dataclass(frozen=True)
@@ -158,10 +159,11 @@ class Asker:
         return Turn("missing", task, normalise_question(text), answer, slot in state.present)
 
     def unknowable(self, _state: State) -> Turn:
-        asked = self._ask(q.UNKNOWABLE)
-        if not self.held_out and self.rng.random() < 0.7:
-            asked = normalise_question(self._one(q.UNKNOWABLE_FORMS).format(thing=self._one(q.THINGS)))
-        return Turn("unknown", None, asked, UNKNOWN, reads=False)
+        asked = self._word(q.UNKNOWABLE)
+        if not self.held_out and self.rng.random() < 0.75:
+            things = {"thing": self._one(q.THINGS), "other": self._one(q.THINGS)}
+            asked = self._framed(self._one(q.UNKNOWABLE_FORMS).format(**things))
+        return Turn("unknown", None, normalise_question(asked), UNKNOWN, reads=False)
 
     def fixed(self, _state: State) -> Turn:
         wordings, answer = (
@@ -197,7 +199,23 @@ class Asker:
         return ACTIVITY if self.rng.random() < 0.5 else EVENT
 
     def _word(self, wordings: tuple[str, ...]) -> str:
-        return self._one(q.split(wordings, held_out=self.held_out))
+        """One wording; in training often worn and framed, as people do ask."""
+        word = self._one(q.split(wordings, held_out=self.held_out))
+        return word if self.held_out else self._framed(self._worn(word))
+
+    def _worn(self, text: str) -> str:
+        """Now and then without one of the small words, as typed in haste or half heard."""
+        words = text.split()
+        small = [i for i, word in enumerate(words) if word in SMALL_WORDS]
+        if len(words) > 3 and small and self.rng.random() < 0.12:
+            del words[small[self.rng.integers(len(small))]]
+        return " ".join(words)
+
+    def _framed(self, text: str) -> str:
+        """With the words that people put around a question."""
+        opener = f"{self._one(q.OPENERS)} " if self.rng.random() < 0.3 else ""
+        closer = f" {self._one(q.CLOSERS)}" if self.rng.random() < 0.2 else ""
+        return f"{opener}{text}{closer}"
 
     def _ask(self, wordings: tuple[str, ...]) -> str:
         return normalise_question(self._word(wordings))
