@@ -25,6 +25,7 @@ from export.datasets.esc10 import Clip
 from export.datasets.phone_watch_imu import Execution, PairWindows
 from export.datasets.simulated import with_simulated_audio, with_simulated_imu
 from export.networks.encoders import EncoderConfig, EncoderOutput, build
+from export.precision import autocast
 
 RUNS = Path("runs")
 SHIPPED = RUNS / "shipped"
@@ -141,7 +142,7 @@ class _Run:
         self.epoch += 1
 
     def _step(self, x: Tensor, target: Tensor) -> float:
-        with torch.autocast("cpu", torch.bfloat16):
+        with autocast():
             output: EncoderOutput = self.network(x)
         loss = F.cross_entropy(output.logits.float(), target, label_smoothing=self.options.smoothing)
         self.optimiser.zero_grad(set_to_none=True)

@@ -22,6 +22,7 @@ from export.datasets import esc10, phone_watch_imu
 from export.datasets.augment import Source, cosine_warmup, uniform
 from export.networks.adapter import TASKS, Adapter, AdapterConfig, AdapterOutput
 from export.networks.encoders import AUDIO_TOKENS, IMU_TOKENS, EncoderOutput
+from export.precision import autocast
 from export.train_encoders import SLOTS, encode, plot_curve
 
 ACTIVITY, EVENT = phone_watch_imu.INFO.task, esc10.INFO.task
@@ -160,7 +161,7 @@ def _batch_loss(
     tokens, pooled = adapter_inputs(slots)
     mask = random_mask(n, options, generator)
     row = torch.tensor(ROWS)[torch.randint(len(ROWS), (n,), generator=generator)]
-    with torch.autocast("cpu", torch.bfloat16):
+    with autocast():
         output = adapter(tokens, pooled, mask, row)
     return loss_of(output, {ACTIVITY: imu.target[i], EVENT: audio.target[j]}, mask, row, options)
 
