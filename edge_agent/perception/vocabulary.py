@@ -54,9 +54,12 @@ _NUMBER_WORDS = (
 _ANY_SENSOR = re.compile(r"\b(\w+) (?:sensor|sensors|detector|detectors)\b")
 _PLAIN = frozenset(
     (
-        "a", "all", "also", "and", "any", "are", "as", "best", "both", "by", "can", "do", "does", "each", "every",
-        "few", "first", "for", "from", "get", "good", "has", "have", "in", "is", "its", "last", "list", "main",
-        "many", "me", "missing", "more", "most", "motion", "my", "name", "new", "no", "of", "one", "only", "or",
+        "a", "all", "also", "and", "any", "are", "as", "best", "both", "by", "can", "do", "does", "each",
+        "every",
+        "few", "first", "for", "from", "get", "good", "has", "have", "in", "is", "its", "last", "list",
+        "main",
+        "many", "me", "missing", "more", "most", "motion", "my", "name", "new", "no", "of", "one", "only",
+        "or",
         "other", "our", "read", "same", "second", "show", "single", "some", "sound", "than", "that", "the",
         "their", "these", "this", "those", "three", "to", "two", "use", "what", "which", "whose", "with",
         "without", "working", "your",
