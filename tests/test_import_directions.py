@@ -17,6 +17,7 @@ ONE_MODULE_EACH = {
     "llama_cpp",
     "onnxruntime",
     "serial",
+    "smbus2",
     "sounddevice",
     "soundfile",
     "paho",

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from edge_agent.errors import SensorError
-from edge_agent.sensors.units import unit_factor
+from edge_agent.sensors.channels import Channel, Fit, fit
 from edge_agent.types import Chunk, Float32, SensorHealth, SensorState
 from firmware_bridge import (
     NEED_DATA,
@@ -73,14 +73,10 @@ class _Stream:
     health: SensorHealth
     scale: Float32
     offset: Float32
-    columns: list[int | None]
+    matched: Fit
     started_ns: int = 0
     expected_index: int = 0
     last_ns: int = 0
-
-    @property
-    def missing(self) -> list[str]:
-        return [name for name, at in zip(self.target.channels, self.columns, strict=False) if at is None]
 
 
 @dataclass(slots=True)
@@ -252,21 +248,14 @@ class BridgeSession:
 
 def _stream(descriptor: SensorDescriptor, target: StreamTarget, health: SensorHealth) -> _Stream:
     """Fit a board's sensor to its slot. Raises ValueError where that is impossible."""
-    wanted = target.channels or tuple(channel.name for channel in descriptor.channels)
-    at = {channel.name: i for i, channel in enumerate(descriptor.channels)}
-    columns = [at.get(name) for name in wanted]
-    if all(column is None for column in columns):
-        raise ValueError(
-            f'"{descriptor.name}" has the channels {", ".join(at)}; its slot needs {", ".join(wanted)}'
-        )
+    have = [Channel(channel.name, channel.unit) for channel in descriptor.channels]
+    try:
+        matched = fit(have, target.channels, target.units)
+    except ValueError as error:
+        raise ValueError(f'"{descriptor.name}": {error}') from error
     scale = np.array([channel.scale for channel in descriptor.channels], np.float32)
     offset = np.array([channel.offset for channel in descriptor.channels], np.float32)
-    for column, unit in zip(columns, target.units, strict=False):
-        if column is not None:
-            factor = unit_factor(descriptor.channels[column].unit, unit)
-            scale[column] *= factor
-            offset[column] *= factor
-    return _Stream(descriptor, target, health, scale, offset, columns)
+    return _Stream(descriptor, target, health, scale, offset, matched)
 
 
 def _values(stream: _Stream, event: Samples) -> Float32:
@@ -276,15 +265,11 @@ def _values(stream: _Stream, event: Samples) -> Float32:
     values = raw.astype(np.float32) * stream.scale + stream.offset
     if form.unreadable is not None:
         values[raw == form.unreadable] = np.nan
-    out = np.full((event.count, len(stream.columns)), np.nan, np.float32)
-    for i, column in enumerate(stream.columns):
-        if column is not None:
-            out[:, i] = values[:, column]
-    return out
+    return stream.matched.apply(values)
 
 
 def _receive_health(stream: _Stream, count: int, lost: int) -> None:
-    health, missing = stream.health, stream.missing
+    health, missing = stream.health, stream.matched.missing
     health.samples += count
     health.lost += lost
     health.state = SensorState.DEGRADED if missing else SensorState.ONLINE

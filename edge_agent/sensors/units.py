@@ -23,4 +23,4 @@ def unit_factor(unit: str, wanted: str) -> float:
     try:
         return _FACTORS[unit, wanted]
     except KeyError:
-        raise ValueError(f'the board gives "{unit}", the slot needs "{wanted}"') from None
+        raise ValueError(f'it gives "{unit}", the slot needs "{wanted}"') from None

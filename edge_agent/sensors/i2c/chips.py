@@ -1,0 +1,32 @@
+"""Which chips can be named in the configuration. A driver's module is imported when its chip is asked for."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import cast
+
+from edge_agent.errors import ConfigurationError
+from edge_agent.sensors.i2c.driver import Chip
+from edge_agent.sensors.simulated_chips.chip import SimulatedChip
+from edge_agent.sensors.simulated_chips.world import Signal
+from edge_agent.types import Clock
+
+NAMES = ("mpu6050",)
+"""Each is a module here, with a `CHIP`, and one in `simulated_chips` of the same name, with `simulated`."""
+
+Simulate = Callable[[Clock, "Signal | None", int], SimulatedChip]
+"""(clock, what it measures or None for a signal of its own, seed) -> the simulated chip."""
+
+
+def chip(name: str) -> Chip:
+    """The chip of that name. Raises ConfigurationError for a name that is not in NAMES."""
+    if name not in NAMES:
+        raise ConfigurationError(f'no chip "{name}"', key="chip", hint=f"the chips are {', '.join(NAMES)}")
+    return cast("Chip", importlib.import_module(f"edge_agent.sensors.i2c.{name}").CHIP)
+
+
+def simulated(name: str) -> Simulate:
+    """What makes a simulated chip of that name."""
+    chip(name)
+    return cast("Simulate", importlib.import_module(f"edge_agent.sensors.simulated_chips.{name}").simulated)
