@@ -1,4 +1,8 @@
-"""A microcontroller on a serial port, with all of its sensors. The one module that imports pyserial."""
+"""Devices on a serial port: opens it, converses, opens it anew. The one module that imports pyserial.
+
+What is said on the line is a session's affair (`SerialSession`), which does no I/O. A microcontroller
+that speaks the firmware bridge, with all of its sensors, is `SerialBridgeSensor`.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,14 @@ import termios
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
 
 import serial
 
 from edge_agent.errors import ConfigurationError, SensorError
 from edge_agent.sensors.bridge import BridgeSession, StreamTarget
+from edge_agent.sensors.channels import Channel
 from edge_agent.types import Chunk, SensorHealth, SensorState
 from firmware_bridge import RemoteProtocolError
 
@@ -23,36 +30,54 @@ BACKOFF_BASE_S = 0.1
 BACKOFF_CAP_S = 2.0
 
 
-class SerialBridgeSensor:
-    """One port, opened once; its streams come as chunks that carry their own `sensor`.
+class SerialSession(Protocol):
+    """One conversation, from the opening of a port to its loss. No I/O: bytes in, chunks and bytes out."""
 
-    `healths` has one entry for each logical sensor; `health` is the board's own and counts what cannot
-    be told apart by sensor. A port that is lost is opened again, by path, until `stop` is set.
+    def outgoing(self, now_ns: int) -> bytes:
+        """Return what is due to be written now. Raises SensorError to have the port opened anew."""
+        ...
+
+    def receive(self, data: bytes, now_ns: int) -> list[Chunk]:
+        """Take what the line gave at `now_ns`, nothing included. Raises SensorError as `outgoing` does."""
+        ...
+
+    def goodbye(self) -> bytes:
+        """Return the bytes that leave the device quiet."""
+        ...
+
+
+class SerialSensor:
+    """One port and what is at its end. A port that is lost is opened again, by path, until `stop` is set.
+
+    `make` gives a fresh session at every opening; the session keeps state, reason and errors of the health
+    that it is given, samples and losses are counted here. `channels` is Chunk.sensor -> its columns. `more`
+    are the healths of sensors that share the port. `dtr` is the line's state while the port is open.
     """
 
     def __init__(
         self,
         name: str,
+        slot: str,
         port: str,
-        streams: Mapping[str, StreamTarget],
+        make: Callable[[SensorHealth], SerialSession],
         *,
-        baud_rate: int = 921_600,
-        simulated: bool = False,
+        baud_rate: int,
+        channels: Mapping[str, tuple[Channel, ...]],
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
+        more: tuple[SensorHealth, ...] = (),
+        dtr: bool = True,
         rng: random.Random | None = None,
     ) -> None:
-        if not streams:
-            raise ConfigurationError(f'serial sensor "{name}" has no streams', key="streams")
         self.name = name
+        self.slot = slot
         self.port = port
-        self.slots = {target.sensor: target.slot for target in streams.values()}
-        self.slot = next(iter(self.slots.values()))
+        self.channels = dict(channels)
         self.health = SensorHealth()
-        self.healths = {sensor: SensorHealth() for sensor in self.slots}
-        self._streams = dict(streams)
+        self._all_health = (self.health, *more)
+        self._make = make
         self._baud_rate = baud_rate
-        self._simulated = simulated
         self._monotonic_ns = monotonic_ns
+        self._dtr = dtr
         self._rng = rng or random.Random()
         self._lost = False
         """Samples have flowed before, and the port was lost since: the next chunk is a reconnection."""
@@ -70,7 +95,7 @@ class SerialBridgeSensor:
                         failures = 0
                         self._flowing()
                         yield chunk
-            except (OSError, RemoteProtocolError) as error:
+            except OSError as error:
                 self._lost = self.health.samples > 0
                 self._offline(_reason(error, self.port))
                 stop.wait(self._rng.uniform(0, min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2**failures)))
@@ -80,12 +105,10 @@ class SerialBridgeSensor:
     def _open(self) -> serial.Serial:
         try:
             port = serial.Serial(
-                self.port,
-                self._baud_rate,
-                timeout=READ_TIMEOUT_S,
-                write_timeout=WRITE_TIMEOUT_S,
-                exclusive=True,
+                None, self._baud_rate, timeout=READ_TIMEOUT_S, write_timeout=WRITE_TIMEOUT_S, exclusive=True
             )
+            port.port, port.dtr = self.port, self._dtr
+            port.open()
         except ValueError as error:
             raise ConfigurationError(
                 f"{self.port} cannot run at {self._baud_rate} baud: {error}", key="baud_rate"
@@ -96,7 +119,7 @@ class SerialBridgeSensor:
 
     def _converse(self, port: serial.Serial, stop: threading.Event) -> Iterator[Chunk]:
         """One session, until `stop` or an error."""
-        session = BridgeSession(self._streams, self.healths, self._simulated)
+        session = self._make(self.health)
         try:
             while not stop.is_set():
                 due = session.outgoing(self._monotonic_ns())
@@ -104,42 +127,97 @@ class SerialBridgeSensor:
                     port.write(due)
                 # One byte is waited for and the rest taken as it lies: a clock reply must not be held up.
                 data = port.read(max(1, port.in_waiting))
-                yield from self._receive(session, data)
+                for chunk in session.receive(data, self._monotonic_ns()):
+                    self.health.samples += len(chunk.times_ns)
+                    self.health.lost += chunk.lost
+                    yield chunk
         finally:
             with contextlib.suppress(OSError):
                 port.write(session.goodbye())
 
-    def _receive(self, session: BridgeSession, data: bytes) -> list[Chunk]:
-        errors, before = session.connection.counters.errors, session.device
-        try:
-            chunks = session.receive(data, self._monotonic_ns())
-        finally:
-            self.health.errors += session.connection.counters.errors - errors
-        if session.device and (before != session.device or chunks):
-            self.health.state, self.health.reason = SensorState.ONLINE, ""
-        self.health.samples += sum(len(chunk.times_ns) for chunk in chunks)
-        self.health.lost += sum(chunk.lost for chunk in chunks)
-        return chunks
-
     def _flowing(self) -> None:
-        for health in (self.health, *self.healths.values()) if self._lost else ():
+        for health in self._all_health if self._lost else ():
             health.reconnects += 1
         self._lost = False
 
     def _offline(self, reason: str) -> None:
-        for health in (self.health, *self.healths.values()):
+        for health in self._all_health:
             health.state, health.reason = SensorState.OFFLINE, reason
 
 
-def _reason(error: Exception, port: str) -> str:
+class SerialBridgeSensor(SerialSensor):
+    """A microcontroller; its streams come through one port as chunks that carry their own `sensor`.
+
+    `healths` has one entry for each logical sensor; `health` is the board's own and counts what cannot
+    be told apart by sensor. `channels` has the sensors whose slot names its channels.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        port: str,
+        streams: Mapping[str, StreamTarget],
+        *,
+        baud_rate: int = 921_600,
+        simulated: bool = False,
+        monotonic_ns: Callable[[], int] = time.monotonic_ns,
+        rng: random.Random | None = None,
+    ) -> None:
+        if not streams:
+            raise ConfigurationError(f'serial sensor "{name}" has no streams', key="streams")
+        targets = dict(streams)
+        self.slots = {target.sensor: target.slot for target in targets.values()}
+        self.healths = {sensor: SensorHealth() for sensor in self.slots}
+        super().__init__(
+            name,
+            next(iter(self.slots.values())),
+            port,
+            lambda health: _BoardSession(BridgeSession(targets, self.healths, simulated), health),
+            baud_rate=baud_rate,
+            channels={t.sensor: _channels(t) for t in targets.values() if t.units},
+            monotonic_ns=monotonic_ns,
+            more=tuple(self.healths.values()),
+            rng=rng,
+        )
+
+
+@dataclass(slots=True)
+class _BoardSession:
+    """A conversation with a board that also keeps the health of the board itself."""
+
+    bridge: BridgeSession
+    health: SensorHealth
+
+    def outgoing(self, now_ns: int) -> bytes:
+        return self.bridge.outgoing(now_ns)
+
+    def receive(self, data: bytes, now_ns: int) -> list[Chunk]:
+        errors, before = self.bridge.connection.counters.errors, self.bridge.device
+        try:
+            chunks = self.bridge.receive(data, now_ns)
+        except RemoteProtocolError as error:
+            raise SensorError(f"the board breaks the protocol: {error}") from error
+        finally:
+            self.health.errors += self.bridge.connection.counters.errors - errors
+        if self.bridge.device and (before != self.bridge.device or chunks):
+            self.health.state, self.health.reason = SensorState.ONLINE, ""
+        return chunks
+
+    def goodbye(self) -> bytes:
+        return self.bridge.goodbye()
+
+
+def _channels(target: StreamTarget) -> tuple[Channel, ...]:
+    return tuple(map(Channel, target.channels, target.units))
+
+
+def _reason(error: OSError, port: str) -> str:
     """What happened, in words for the published state."""
     if isinstance(error, SensorError):
         return f"{error}. {error.hint}".strip(" .") + "."
-    if isinstance(error, RemoteProtocolError):
-        return f"the board breaks the protocol: {error}"
-    match getattr(error, "errno", None):
+    match error.errno:
         case 2:
-            return f"{port} is not there: is the board plugged in?"
+            return f"{port} is not there: is the device plugged in?"
         case 13:
             return f"no permission for {port}: add the user to the group dialout"
         case _:
