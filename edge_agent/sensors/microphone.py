@@ -20,6 +20,7 @@ import soxr
 
 from edge_agent.clock import NS_PER_S
 from edge_agent.errors import ConfigurationError, SensorError
+from edge_agent.sensors.probe import Found
 from edge_agent.types import Chunk, Clock, Float32, Int64, SensorHealth, SensorState
 
 BLOCK_S = 0.05
@@ -107,8 +108,7 @@ class MicrophoneSensor:
         shaper = _Shaper(self._rate_hz, self._slot_rate_hz)
         waited_s, expected, lost = 0.0, 0, 0
         with self._open_stream(self._device, self._rate_hz, round(self._rate_hz * BLOCK_S), inbox.put):
-            if self.health.samples:
-                self.health.reconnects += 1
+            again = self.health.samples > 0
             while not stop.is_set():
                 block = inbox.get(POLL_S)
                 if block is None:
@@ -124,6 +124,8 @@ class MicrophoneSensor:
                 lost += lost_now
                 self.health.lost += lost_now
                 if len(times_ns):  # a filter that has just begun gives nothing yet
+                    self.health.reconnects += again  # an opening that gives nothing is none
+                    again = False
                     self._set(SensorState.ONLINE, "listening")
                     self.health.samples += len(times_ns)
                     yield Chunk(self.name, times_ns, values, lost)
@@ -277,3 +279,21 @@ def _renew_devices(library: Any) -> None:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def devices() -> Iterator[Found]:
+    """The microphones that PortAudio knows; how to get PortAudio where it is missing."""
+    try:
+        library = _library()
+    except ConfigurationError as error:
+        yield Found("audio", "-", str(error), error.hint)
+        return
+    with _portaudio_lock:
+        if _open_streams == 0:
+            _renew_devices(library)
+        known = list(library.query_devices())
+    for device in known:
+        if device["max_input_channels"]:
+            name = device["name"]
+            rate_hz = round(device["default_samplerate"])
+            yield Found("audio", name, f"{rate_hz} Hz", f'kind = "microphone", device = "{name}"')
