@@ -12,7 +12,7 @@ from edge_agent.sensors.simulated_chips.chip import SimulatedChip
 from edge_agent.sensors.simulated_chips.world import Signal
 from edge_agent.types import Clock
 
-NAMES = ("bme280", "d6t", "mpu6050")
+NAMES = ("amg8833", "bme280", "d6t", "lsm6dsox", "mpu6050", "sht31")
 """Each is a module here, with a `CHIP`, and one in `simulated_chips` of the same name, with `simulated`."""
 
 Simulate = Callable[[Clock, "Signal | None", int], SimulatedChip]
