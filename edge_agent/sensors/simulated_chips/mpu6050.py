@@ -11,9 +11,8 @@ from collections import deque
 import numpy as np
 
 from edge_agent.sensors.i2c import mpu6050 as driver
-from edge_agent.sensors.simulated import simulated_imu
 from edge_agent.sensors.simulated_chips.chip import RegisterChip
-from edge_agent.sensors.simulated_chips.world import Played, Signal
+from edge_agent.sensors.simulated_chips.world import Signal, walking
 from edge_agent.types import Clock
 
 SLEEP = 0x40
@@ -95,7 +94,4 @@ class SimulatedMpu6050(RegisterChip):
 
 def simulated(clock: Clock, signal: Signal | None = None, seed: int = 0) -> SimulatedMpu6050:
     """See chips.Simulate; without a signal somebody walks."""
-    if signal is None:
-        t_us, values = simulated_imu("walking", 8.0, np.random.default_rng(seed))
-        signal = Played(t_us * 1000, values)
-    return SimulatedMpu6050(clock, signal)
+    return SimulatedMpu6050(clock, signal or walking(seed))

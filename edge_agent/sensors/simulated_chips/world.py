@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edge_agent.sensors.simulated import simulated_imu
 from edge_agent.types import Float32, Int64
 
 Signal = Callable[[float], Float32]
@@ -31,3 +32,9 @@ def steady(*values: float) -> Signal:
     """The same values for ever."""
     fixed = np.array(values, np.float32)
     return lambda _seconds: fixed
+
+
+def walking(seed: int) -> Played:
+    """Somebody walks with an IMU in a pocket: acceleration in m/s2 and rotation in rad/s, x, y and z each."""
+    t_us, values = simulated_imu("walking", 8.0, np.random.default_rng(seed))
+    return Played(t_us * 1000, values)
