@@ -12,7 +12,19 @@ from edge_agent.sensors.simulated_chips.chip import SimulatedChip
 from edge_agent.sensors.simulated_chips.world import Signal
 from edge_agent.types import Clock
 
-NAMES = ("amg8833", "bh1750", "bme280", "d6t", "icm20948", "lsm6dsox", "mpu6050", "scd41", "sht31", "vl53l0x")
+NAMES = (
+    "amg8833",
+    "bh1750",
+    "bme280",
+    "d6t",
+    "icm20948",
+    "lsm6dsox",
+    "mpu6050",
+    "scd41",
+    "sht31",
+    "vl53l0x",
+    "vl53l1x",
+)
 """Each is a module here, with a `CHIP`, and one in `simulated_chips` of the same name, with `simulated`."""
 
 Simulate = Callable[[Clock, "Signal | None", int], SimulatedChip]

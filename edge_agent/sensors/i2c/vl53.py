@@ -16,7 +16,7 @@ from edge_agent.sensors.i2c.driver import Registers, Wait
 ADDRESS = 0x29
 VL53L0X_MODEL_ID = 0xC0
 VL53L0X_IDENTITY = b"\xee\xaa\x10"
-"""Model, module type and revision (VL53L0X data sheet DS11555 rev. 6, 3.2, reference registers)."""
+"""Model, module type and revision (VL53L0X data sheet DocID029104 rev. 2, 3.2, reference registers)."""
 STEP_S = 0.002
 
 

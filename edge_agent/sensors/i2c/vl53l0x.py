@@ -1,6 +1,6 @@
 """ST VL53L0X: distance by time of flight up to 2 m, ranging back to back.
 
-Data sheet DS11555 rev. 6 for the identity and the timing; the registers, the order of the initialisation and
+Data sheet DocID029104 rev. 2 for the identity and the timing; the registers, the order of the start and
 the tuning settings are those that ST publishes with its API (STSW-IMG005, user manual UM2039).
 `signal_rate` is the light that came back, in millions of counts a second.
 """
@@ -51,7 +51,7 @@ HARDWARE_FAULTS = {
     3: "its detector's voltage is not calibrated",
 }
 """Codes of RESULT_RANGE_STATUS, bits 3 to 6; those in between are targets that are too weak or too far."""
-CHANNELS = (Channel("distance", "m"), Channel("signal_rate", "1"))
+CHANNELS: tuple[Channel, ...] = (Channel("distance", "m"), Channel("signal_rate", "1"))
 
 
 class Vl53l0x:

@@ -1,7 +1,7 @@
 """A simulated VL53L0X: paged registers, a reset that takes time, calibrations, and ranging at its own pace.
 
-Data sheet DS11555 rev. 6 (reference registers 3.2, boot time 2.2), UM2039 for the steps of a measurement and
-their durations. It ranges only as it was set up: without the voltage calibration it reports a hardware fault.
+Data sheet DocID029104 rev. 2 (reference registers 3.2, boot sequence), UM2039 for the steps of a measurement
+and their durations. It ranges only as it was set up: with no voltage calibration it reports a hardware fault.
 """
 
 from __future__ import annotations
