@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-import pynmea2  # type: ignore[import-untyped]
+import pynmea2
 
 from edge_agent.errors import SensorError
 from edge_agent.sensors.channels import Channel
