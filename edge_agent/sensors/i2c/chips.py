@@ -19,6 +19,7 @@ NAMES = (
     "d6t",
     "icm20948",
     "lsm6dsox",
+    "mpr121",
     "mpu6050",
     "scd41",
     "sht31",
