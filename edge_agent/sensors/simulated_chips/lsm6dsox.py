@@ -54,16 +54,15 @@ class SimulatedLsm6dsox(RegisterChip):
     def loaded(self, register: int) -> int:
         """The tag's register takes the oldest word out; an empty FIFO gives zeros."""
         self._batch()
-        match register:
-            case _ if register == FIFO_STATUS1:
-                return len(self._words) & 0xFF
-            case _ if register == FIFO_STATUS2:
-                latched, self._overwritten = self._overwritten, False
-                return len(self._words) >> 8 | latched << 3
-            case _ if FIFO_TAG <= register <= FIFO_DATA_LAST:
-                if register == FIFO_TAG:
-                    self._word = self._words.popleft() if self._words else bytes(7)
-                return self._word[register - FIFO_TAG]
+        if register == FIFO_STATUS1:
+            return len(self._words) & 0xFF
+        if register == FIFO_STATUS2:
+            latched, self._overwritten = self._overwritten, False
+            return len(self._words) >> 8 | latched << 3
+        if register == FIFO_TAG:
+            self._word = self._words.popleft() if self._words else bytes(7)
+        if FIFO_TAG <= register <= FIFO_DATA_LAST:
+            return self._word[register - FIFO_TAG]
         return super().loaded(register)
 
     def following(self, register: int) -> int:
