@@ -16,6 +16,7 @@ NAMES = (
     "amg8833",
     "bh1750",
     "bme280",
+    "bno055",
     "d6t",
     "icm20948",
     "lsm6dsox",
@@ -25,6 +26,7 @@ NAMES = (
     "sht31",
     "vl53l0x",
     "vl53l1x",
+    "vl53l5cx",
 )
 """Each is a module here, with a `CHIP`, and one in `simulated_chips` of the same name, with `simulated`."""
 
