@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from types import ModuleType
 from typing import cast
 
 from edge_agent.errors import ConfigurationError
@@ -20,6 +21,7 @@ NAMES = (
     "d6t",
     "icm20948",
     "lsm6dsox",
+    "mlx90640",
     "mpr121",
     "mpu6050",
     "scd41",
@@ -28,10 +30,14 @@ NAMES = (
     "vl53l1x",
     "vl53l5cx",
 )
-"""Each is a module here, with a `CHIP`, and one in `simulated_chips` of the same name, with `simulated`."""
+"""Each is a module here, with a `CHIP`, and one in `simulated_chips`, with `simulated` and `invented`."""
 
 Simulate = Callable[[Clock, "Signal | None", int], SimulatedChip]
 """(clock, what it measures or None for a signal of its own, seed) -> the simulated chip."""
+
+
+Invent = Callable[[int], Signal]
+"""seed -> a plausible signal in the units of the driver's channels."""
 
 
 def chip(name: str) -> Chip:
@@ -43,5 +49,14 @@ def chip(name: str) -> Chip:
 
 def simulated(name: str) -> Simulate:
     """What makes a simulated chip of that name."""
+    return cast("Simulate", _simulation(name).simulated)
+
+
+def invented(name: str, seed: int) -> Signal:
+    """What a simulated chip of that name measures where nothing else is named."""
+    return cast("Signal", _simulation(name).invented(seed))
+
+
+def _simulation(name: str) -> ModuleType:
     chip(name)
-    return cast("Simulate", importlib.import_module(f"edge_agent.sensors.simulated_chips.{name}").simulated)
+    return importlib.import_module(f"edge_agent.sensors.simulated_chips.{name}")
