@@ -99,7 +99,7 @@ class SimulatedVl53l1x(RegisterChip):
     def _measured(self, values: Float32, complete: int) -> None:
         distance_m, ambient_rate = (float(value) for value in values)
         seen = not math.isnan(distance_m) and distance_m <= FARTHEST_M
-        self.put(driver.RESULT, bytes((0x40 | (self.fault or (complete if seen else NO_TARGET)),)))
+        self.put(driver.RESULT, bytes((self.fault or (complete if seen else NO_TARGET),)))
         self.put(0x90, min(0xFFFF, max(0, round(ambient_rate * 128))).to_bytes(2, "big"))
         self.put(0x96, (max(0, round(distance_m * 1000)) if seen else 0).to_bytes(2, "big"))
 
@@ -123,6 +123,11 @@ class SimulatedVl53l1x(RegisterChip):
         return self.registers.get(register, 0) << 8 | self.registers.get(register + 1, 0)
 
 
+def invented(seed: int) -> Signal:
+    """See chips.Invent: somebody comes and goes before it."""
+    return hand(seed, nearest_m=0.4, farthest_m=3.2, rate=0.6)
+
+
 def simulated(clock: Clock, signal: Signal | None = None, seed: int = 0) -> SimulatedVl53l1x:
-    """See chips.Simulate; without a signal somebody comes and goes before it."""
-    return SimulatedVl53l1x(clock, signal or hand(seed, nearest_m=0.4, farthest_m=3.2, rate=0.6))
+    """See chips.Simulate."""
+    return SimulatedVl53l1x(clock, signal or invented(seed))
