@@ -16,7 +16,7 @@ from edge_agent.sensors.i2c import mlx90640
 from edge_agent.sensors.i2c import mlx90640_calibration as arithmetic
 from edge_agent.sensors.i2c.bus import I2CBus
 from edge_agent.sensors.simulated_chips.chip import SimulatedAdapter
-from edge_agent.sensors.simulated_chips.mlx90640 import SimulatedMlx90640
+from edge_agent.sensors.simulated_chips.mlx90640 import Factory, SimulatedMlx90640
 from edge_agent.sensors.simulated_chips.world import steady
 from edge_agent.types import SensorState
 
@@ -106,6 +106,18 @@ def test_every_range_of_object_temperature_comes_back(own_c):
     found = Bench("mlx90640", steady(*scene)).take(1)[0].values[0]
     np.testing.assert_allclose(found[:768], scene[:768], atol=2 * ONE_BIT_C)
     assert found[768] == pytest.approx(own_c, abs=0.01)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_the_factory_burnt_is_what_is_restored(seed):
+    factory = Factory(np.random.default_rng(seed))
+    calibration = arithmetic.restored(factory.eeprom)
+    for name in ("offset", "alpha", "kta", "kv"):
+        np.testing.assert_allclose(
+            getattr(calibration, name), getattr(factory, name), rtol=1e-12, err_msg=name
+        )
+        assert len(np.unique(getattr(factory, name))) > 3
+    assert not calibration.deviating.any()
 
 
 @pytest.mark.parametrize("seed", range(5))
