@@ -75,6 +75,12 @@ def test_the_data_is_emptied_by_a_reset_but_not_while_it_sleeps(bench, driver):
     assert lux(bench) == 0
 
 
+def test_it_can_be_started_again_when_it_sleeps_with_old_data(bench, driver):
+    driver.read()
+    driver.start()
+    assert driver.read().values == pytest.approx(320)
+
+
 def test_what_another_program_left_is_put_right(bench):
     command(bench, 0b0100_0100, 0b0110_1010, simulated.CONTINUOUS_H)  # twice the sensitivity: 138
     assert bench.simulated.time == 138

@@ -21,6 +21,8 @@ ECR, SOFT_RESET, LAST_OUTPUT = 0x5E, 0x80, 0x2A
 CURRENT, TIME = 0x5F, 0x6C  # of each electrode: a byte, and half a byte
 OVER_CURRENT, CONFIG_FAILED = 0x80, 0x80  # of registers 0x01 and 0x03
 SAMPLES = (4, 6, 10, 18)
+FIRST_BASELINE = (0, 0, 0x3E0, 0x3FF)
+"""Which bits of the first data the baseline begins with, by the two upper bits of ECR."""
 SUPPLY_V = 3.3
 MOST_BEHIND = 2000
 """Updates that are worked through when nobody asked for long."""
@@ -57,7 +59,8 @@ class SimulatedMpr121(RegisterChip):
     def stored(self, register: int, value: int) -> None:
         """In run mode only the reset and the run mode itself can be written."""
         if register == SOFT_RESET and value == driver.RESET_KEY:
-            self.registers = dict(AFTER_RESET)
+            # Only writing to it is said to clear the over-current flag.
+            self.registers = {**AFTER_RESET, 0x01: self.registers.get(0x01, 0) & OVER_CURRENT}
             self._stop()
         elif register == ECR:
             self._switch(value)
@@ -102,7 +105,8 @@ class SimulatedMpr121(RegisterChip):
         current = np.array([get(CURRENT + i, 0) or get(0x5C, 0) & 63 for i in range(N)])
         own = [get(TIME + i // 2, 0) >> 4 * (i % 2) & 7 for i in range(N)]
         time_us = 0.5 * 2.0 ** (np.array([t or get(0x5D, 0) >> 5 for t in own]) - 1)
-        return np.minimum(1023, np.rint(current * time_us / (self.capacitance_pf * SUPPLY_V) * 1024))
+        counts: np.ndarray = np.rint(current * time_us / (self.capacitance_pf * SUPPLY_V) * 1024)
+        return counts.clip(max=1023)
 
     def _update(self) -> None:
         """Everything that was due until now: data, baseline and touch of each electrode."""
@@ -123,12 +127,13 @@ class SimulatedMpr121(RegisterChip):
         """All updates up to number `due`, and the outputs as they are then."""
         levels = self._levels()
         if self._taken == 0:
-            self._baseline = levels.astype(np.int64)
+            self._baseline = levels.astype(np.int64) & FIRST_BASELINE[self.registers[ECR] >> 6]
+        enabled = np.arange(N) < self.registers[ECR] & 0x0F
         self._taken = max(self._taken, due - MOST_BEHIND)
         while self._taken < due:
             self._taken += 1
             seconds = (self._on_ns - self._born_ns + self._taken * period_ns) * 1e-9
-            data = np.clip(np.rint(levels - self._signal(seconds)), 0, 1023).astype(np.int64)
+            data = np.clip(np.rint(levels - self._signal(seconds)), 0, 1023).astype(np.int64) * enabled
             self._touch(data)
             self._follow(data)
         touched = int((self._touched << np.arange(N)).sum())
@@ -167,7 +172,12 @@ def _fingers(seed: int) -> Signal:
     return signal
 
 
+def invented(seed: int) -> Signal:
+    """See chips.Invent: a finger slides over the electrodes again and again."""
+    return _fingers(seed)
+
+
 def simulated(clock: Clock, signal: Signal | None = None, seed: int = 0) -> SimulatedMpr121:
-    """See chips.Simulate; without a signal a finger slides over the electrodes again and again."""
+    """See chips.Simulate."""
     capacitance_pf = np.random.default_rng(seed).uniform(8, 20, N).astype(np.float32)
-    return SimulatedMpr121(clock, signal or _fingers(seed), capacitance_pf)
+    return SimulatedMpr121(clock, signal or invented(seed), capacitance_pf)
