@@ -6,25 +6,26 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_agent import config as settings
 from edge_agent import manifest as manifests
-from edge_agent.clock import PacingClock
+from edge_agent.clock import PacingClock, SystemClock
 from edge_agent.config import Config
-from edge_agent.config_errors import nearest
 from edge_agent.delivery import mqtt
 from edge_agent.delivery.backoff import FullJitter
 from edge_agent.delivery.payloads import ModelId
+from edge_agent.delivery.subscription import Subscription
 from edge_agent.delivery.topics import Topics
-from edge_agent.errors import ConfigurationError, DeliveryError
-from edge_agent.manifest import Manifest, Slot
+from edge_agent.errors import DeliveryError
+from edge_agent.manifest import Manifest
 from edge_agent.perception.answer import Answers
 from edge_agent.perception.client import LanguageClient
 from edge_agent.perception.pipeline import Pipeline
 from edge_agent.perception.worker import settings_from
+from edge_agent.sensors.factory import SensorFactory
+from edge_agent.sensors.network import Subscribe
 from edge_agent.types import Sensor, SensorHealth
 from edge_agent.windows import Windows
 
-SensorFactory = Callable[[Config, Manifest, PacingClock], list[Sensor]]
+MakeSensors = Callable[[Config, Manifest, PacingClock], list[Sensor]]
 _BACKOFF_BASE_S = 0.5
 _BACKOFF_CAP_S = 30.0
 
@@ -48,7 +49,7 @@ class Parts:
         return self.pipeline.manifest
 
 
-def assemble(config: Config, clock: PacingClock, make: SensorFactory | None = None) -> Parts:
+def assemble(config: Config, clock: PacingClock, make: MakeSensors | None = None) -> Parts:
     """Load the model and make the sensors. Raises ConfigurationError or ModelError."""
     check(config)
     pipeline = Pipeline(config.model.path)
@@ -62,7 +63,7 @@ def assemble(config: Config, clock: PacingClock, make: SensorFactory | None = No
         pipeline=pipeline,
         windows=Windows(
             manifest.slots,
-            config.sources,
+            config.perceived,
             hop_s=cut.hop_s,
             max_gap_s=cut.max_gap_s,
             min_coverage=cut.min_coverage,
@@ -75,7 +76,7 @@ def assemble(config: Config, clock: PacingClock, make: SensorFactory | None = No
                 threads=config.model.threads,
                 memory_mib=config.model.language_memory_mib,
             ),
-            Answers(manifest, set(config.sources.values())),
+            Answers(manifest, set(config.perceived.values())),
             clock,
             FullJitter(_BACKOFF_BASE_S, _BACKOFF_CAP_S),
         ),
@@ -84,36 +85,25 @@ def assemble(config: Config, clock: PacingClock, make: SensorFactory | None = No
 
 
 def check(config: Config) -> Manifest:
-    """Check what can be checked without loading: slots, recordings, broker settings, manifest.
+    """Check what can be checked without loading or opening: sensors, broker settings, manifest.
 
     Raises ConfigurationError or ModelError.
     """
     manifest = manifests.read(config.model.path)
-    known = [slot.name for slot in manifest.slots]
-    for i, sensor in enumerate(config.sensors):
-        for slot in sensor.sources.values():
-            if slot not in known:
-                guess = nearest(slot, known)
-                raise ConfigurationError(
-                    f'sensor.{i} (sensor "{sensor.name}"): the model {manifest.name} has no slot "{slot}"'
-                    + (f'; did you mean "{guess}"?' if guess else ""),
-                    key=f"sensor.{i}.slot",
-                    hint=f"its slots are {', '.join(known)}",
-                )
-        if isinstance(sensor, settings.ReplaySensor):
-            _check_files(i, sensor)
+    make_sensors(config, manifest, SystemClock())
     mqtt.check(config.mqtt)
     return manifest
 
 
-def _check_files(i: int, sensor: settings.ReplaySensor) -> None:
-    for path in sensor.files:
-        if not path.is_file():
-            raise ConfigurationError(
-                f'sensor.{i}.files (sensor "{sensor.name}"): no recording at {path}',
-                key=f"sensor.{i}.files",
-                hint="relative paths are taken from the folder of the configuration file",
-            )
+def make_sensors(config: Config, manifest: Manifest, clock: PacingClock) -> list[Sensor]:
+    """The sensors of the configuration. Raises ConfigurationError where one cannot be made."""
+
+    def subscribe(sensor: str, topic: str | None) -> Subscribe:
+        wanted = topic or Topics(config.mqtt.topic_root, config.node.name).sensor_input(sensor)
+        client_id = f"edge-agent-{config.node.name}-in-{sensor}"
+        return Subscription(config.mqtt, clock, client_id=client_id, topic=wanted)
+
+    return SensorFactory(manifest, clock, subscribe).make_all(config.sensors)
 
 
 def model_id(folder: Path, manifest: Manifest) -> ModelId:
@@ -129,91 +119,15 @@ def healths_of(sensor: Sensor) -> Mapping[str, SensorHealth]:
 
 def is_simulated(config: Config) -> dict[str, bool]:
     """Chunk.sensor -> whether the configuration says that it is invented."""
-    return {
-        name: isinstance(sensor, settings.SimulatedSensor)
-        or (isinstance(sensor, settings.SerialSensor) and sensor.simulated)
-        for sensor in config.sensors
-        for name in sensor.sources
-    }
-
-
-def make_sensors(config: Config, manifest: Manifest, clock: PacingClock) -> list[Sensor]:
-    """The sensors of the configuration. Raises ConfigurationError where one cannot be made."""
-    return [_make(sensor, manifest, clock) for sensor in config.sensors]
-
-
-def _make(sensor: settings.SensorSettings, manifest: Manifest, clock: PacingClock) -> Sensor:
-    """One sensor; its driver is imported only where the configuration names it."""
-    slots = {slot.name: slot for slot in manifest.slots}
-    match sensor:
-        case settings.SerialSensor():
-            return _make_serial(sensor, slots, clock)
-        case settings.ReplaySensor():
-            from edge_agent.sensors.replay import ReplaySensor  # noqa: PLC0415
-
-            return ReplaySensor(
-                sensor.name,
-                sensor.slot,
-                sensor.files,
-                clock,
-                loop=sensor.loop,
-                speed=sensor.speed,
-                sound_rate_hz=slots[sensor.slot].rate_hz,
-            )
-        case settings.MicrophoneSensor():
-            return _make_microphone(sensor, slots[sensor.slot], clock)
-        case settings.SimulatedSensor():
-            from edge_agent.sensors.simulated import SimulatedSensor  # noqa: PLC0415
-
-            return SimulatedSensor(
-                sensor.name,
-                sensor.slot,
-                modality=slots[sensor.slot].modality,
-                placement=slots[sensor.slot].placement,
-                label=sensor.label,
-                period_s=sensor.period_s,
-                monotonic_ns=clock.monotonic_ns,
-            )
-
-
-def _make_microphone(sensor: settings.MicrophoneSensor, slot: Slot, clock: PacingClock) -> Sensor:
-    from edge_agent.sensors.microphone import MicrophoneSensor  # noqa: PLC0415
-
-    return MicrophoneSensor(
-        sensor.name,
-        sensor.slot,
-        clock,
-        device=sensor.device,
-        rate_hz=sensor.rate_hz,
-        slot_rate_hz=round(slot.rate_hz),
-    )
-
-
-def _make_serial(sensor: settings.SerialSensor, slots: Mapping[str, Slot], clock: PacingClock) -> Sensor:
-    from edge_agent.sensors.bridge import StreamTarget  # noqa: PLC0415
-    from edge_agent.sensors.serial import SerialBridgeSensor  # noqa: PLC0415
-
-    targets = {
-        key: StreamTarget(
-            stream.name or key, stream.slot, slots[stream.slot].channels, slots[stream.slot].units
-        )
-        for key, stream in sensor.streams.items()
-    }
-    return SerialBridgeSensor(
-        sensor.name,
-        sensor.port,
-        targets,
-        baud_rate=sensor.baud_rate,
-        simulated=sensor.simulated,
-        monotonic_ns=clock.monotonic_ns,
-    )
+    return {name: sensor.invented for sensor in config.sensors for name in sensor.sources}
 
 
 def absences(config: Config) -> Iterator[str]:
     """What is not there now and need not be: the agent waits for it and says so."""
     for sensor in config.sensors:
-        if isinstance(sensor, settings.SerialSensor) and not Path(sensor.port).exists():
-            yield f'sensor "{sensor.name}": {sensor.port} is not there now; the agent will wait for it'
+        for path in sensor.devices:
+            if not Path(path).exists():
+                yield f'sensor "{sensor.name}": {path} is not there now; the agent will wait for it'
     probe = mqtt.Connection(config.mqtt, client_id=f"edge-check-{config.node.name}")
     try:
         probe.open()

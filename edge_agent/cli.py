@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from edge_agent import __version__
+from edge_agent import __version__, cli_record, cli_sensors, cli_simulate
 from edge_agent.completion import script
 from edge_agent.errors import ConfigurationError, EdgeAgentError
 
@@ -64,6 +64,9 @@ def parser() -> argparse.ArgumentParser:
     _add_ask(commands)
     _add_check(commands)
     _add_models(commands)
+    cli_sensors.add(commands, _add, _config_option)
+    cli_simulate.add(commands, _add)
+    cli_record.add(commands, _add, _config_option)
     _add_demo(commands)
     completion = _add(commands, "completion", _completion, "print tab completion for bash (and zsh)")
     completion.epilog = 'for this shell: eval "$(edge-agent completion)"'

@@ -10,52 +10,25 @@ from __future__ import annotations
 import json
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
-    model_validator,
-)
+from pydantic import Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from edge_agent import config_errors
+from edge_agent.config_sensors import SensorSettings
+from edge_agent.config_types import FilePath, Frozen, Name, Topic
 from edge_agent.errors import ConfigurationError
 
 DEFAULT_FILES = (Path("edge-agent.toml"), Path("/etc/edge-agent/edge-agent.toml"))
 """Where `find` looks when no file is named."""
 
 
-class _Frozen(BaseModel):
-    """Strict, so that `port = "1883"` is an error and not a guess; no infinities, no unknown keys."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=()
-    )
-
-
-def _resolve(value: object, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Path:
-    # A default is a Path already, which pydantic's JSON mode would refuse.
-    path: Path = value if isinstance(value, Path) else handler(value)
-    folder: Path = (info.context or {}).get("folder", Path())
-    return folder / path.expanduser()
-
-
-FilePath = Annotated[Path, WrapValidator(_resolve)]
-"""A path; a relative one is taken from the folder of the configuration file."""
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
-"""One level of an MQTT topic: letters, digits, `_` and `-`, at most 64 characters (no `/`, `+`, `#`)."""
-Topic = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$", max_length=128)]
 Command = Literal["ask"]
 """The commands that can be switched on."""
 
 
-class Node(_Frozen):
+class Node(Frozen):
     """Who this device is."""
 
     name: Name = Field("edge", description="name of this device in every topic")
@@ -64,7 +37,7 @@ class Node(_Frozen):
     )
 
 
-class Model(_Frozen):
+class Model(Frozen):
     """Which model, and what the language model may cost."""
 
     path: FilePath = Field(description="folder that holds manifest.json")
@@ -77,7 +50,7 @@ class Model(_Frozen):
     )
 
 
-class Tls(_Frozen):
+class Tls(Frozen):
     """TLS to the broker. Present: TLS is used and the server's certificate is checked."""
 
     ca_file: FilePath | None = Field(None, description="CA certificate; default: the system's")
@@ -91,7 +64,7 @@ class Tls(_Frozen):
         return self
 
 
-class Mqtt(_Frozen):
+class Mqtt(Frozen):
     """The broker, and what it may ask of us. Without `commands` the agent only publishes."""
 
     host: str = Field("localhost", min_length=1, description="name or address of the broker")
@@ -131,7 +104,7 @@ class Mqtt(_Frozen):
         return lines[0] if lines else ""
 
 
-class WindowSettings(_Frozen):
+class WindowSettings(Frozen):
     """How chunks become windows."""
 
     hop_s: float = Field(0.5, ge=0.02, le=60, description="seconds from one window to the next")
@@ -146,7 +119,7 @@ class WindowSettings(_Frozen):
     )
 
 
-class Publish(_Frozen):
+class Publish(Frozen):
     """How often things are published. Changes are published at once, whatever these say."""
 
     percept_interval_s: float = Field(
@@ -161,80 +134,7 @@ class Publish(_Frozen):
     )
 
 
-class Stream(_Frozen):
-    """One stream of a microcontroller, put into one slot of the model."""
-
-    slot: str = Field(min_length=1, description="slot of the model")
-    name: Name | None = Field(None, description="name in topics; default: the stream's name on the device")
-
-
-class SerialSensor(_Frozen):
-    """A microcontroller that speaks the protocol of firmware_bridge/PROTOCOL.md."""
-
-    kind: Literal["serial"]
-    name: Name = Field(description="name of the board")
-    port: str = Field(min_length=1, description="device file, for example /dev/ttyACM0")
-    baud_rate: int = Field(921_600, ge=1200, le=12_000_000, description="bits per second")
-    streams: dict[Name, Stream] = Field(min_length=1, description="device stream name -> slot")
-    simulated: bool = Field(False, description="true: mark everything from this port as simulated")
-
-    @model_validator(mode="after")
-    def _names_differ(self) -> SerialSensor:
-        if len(self.sources) != len(self.streams):
-            raise ValueError("two streams have the same name")
-        return self
-
-    @property
-    def sources(self) -> dict[str, str]:
-        """Chunk.sensor -> slot."""
-        return {stream.name or key: stream.slot for key, stream in self.streams.items()}
-
-
-class _OneSlot(_Frozen):
-    name: Name = Field(description="name in topics")
-    slot: str = Field(min_length=1, description="slot of the model")
-
-    @property
-    def sources(self) -> dict[str, str]:
-        """Chunk.sensor -> slot."""
-        return {self.name: self.slot}
-
-
-class ReplaySensor(_OneSlot):
-    """Recorded files, played in real time."""
-
-    kind: Literal["replay"]
-    files: tuple[FilePath, ...] = Field(min_length=1, description="recordings, played one after the other")
-    loop: bool = Field(True, description="begin again after the last file")
-    speed: float = Field(
-        1.0, gt=0, le=100, description="times real time, as a tape played faster: signals change with it"
-    )
-
-
-class MicrophoneSensor(_OneSlot):
-    """A microphone through PortAudio."""
-
-    kind: Literal["microphone"]
-    device: str | None = Field(None, min_length=1, description="part of its name; default: the system's")
-    rate_hz: int = Field(
-        16_000, ge=8000, le=192_000, description="rate the device is opened at; resampled to the slot's rate"
-    )
-
-
-class SimulatedSensor(_OneSlot):
-    """An invented signal, marked as simulated in everything that comes of it."""
-
-    kind: Literal["simulated"]
-    label: str | None = Field(None, min_length=1, description="what to imitate; default: each label in turn")
-    period_s: float = Field(6.0, ge=0.5, le=3600, description="seconds of each label when they take turns")
-
-
-SensorSettings = Annotated[
-    SerialSensor | ReplaySensor | MicrophoneSensor | SimulatedSensor, Field(discriminator="kind")
-]
-
-
-class Config(_Frozen):
+class Config(Frozen):
     """The whole file."""
 
     node: Node = Field(default_factory=Node, description="table [node]")
@@ -248,8 +148,13 @@ class Config(_Frozen):
 
     @property
     def sources(self) -> dict[str, str]:
-        """Chunk.sensor -> slot, for every sensor and every stream of a board."""
+        """Chunk.sensor -> slot ("" for none), for every sensor and every stream of a board."""
         return {name: slot for sensor in self.sensors for name, slot in sensor.sources.items()}
+
+    @property
+    def perceived(self) -> dict[str, str]:
+        """Chunk.sensor -> slot, for those that fill one."""
+        return {name: slot for name, slot in self.sources.items() if slot}
 
     @model_validator(mode="after")
     def _each_once(self) -> Config:
@@ -260,7 +165,7 @@ class Config(_Frozen):
                 if owners.setdefault(name, i) != i:
                     raise _repeated(f"sensor.{i}.name", f'two sensors have the name "{name}"', "rename one")
             for name, slot in sensor.sources.items():
-                if (other := slots.setdefault(slot, name)) != name:
+                if slot and (other := slots.setdefault(slot, name)) != name:
                     raise _repeated(
                         f"sensor.{i}.slot", f'"{other}" and "{name}" both fill the slot "{slot}"',
                         "a slot has one source; remove one of the two",

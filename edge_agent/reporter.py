@@ -9,12 +9,15 @@ from edge_agent import __version__
 from edge_agent.assembly import Parts, is_simulated
 from edge_agent.delivery import payloads
 from edge_agent.delivery.message import Message
-from edge_agent.delivery.payloads import Flow, Json
+from edge_agent.delivery.payloads import Json
 from edge_agent.delivery.publisher import Publisher
+from edge_agent.sensors.channels import channels_of
 from edge_agent.stages import PIPELINE, Acquisition, Inference, Wording
 from edge_agent.vitals import usage
 
 _NS_PER_S = 1_000_000_000
+MOST_VALUES = 16
+"""A sensor of more channels is no set of figures that anyone reads in a message."""
 
 
 class Reporter:
@@ -72,11 +75,24 @@ class Reporter:
                 if not everything and self._said.get(name) == says:
                     continue
                 self._said[name] = says
-                flow = self._inference.flows.get(slots.get(name, ""), Flow())
                 body = payloads.sensor_state(
-                    name, slots.get(name, ""), health, flow, simulated=simulated, clock=self._parts.clock
+                    name,
+                    slots.get(name, ""),
+                    health,
+                    self._inference.flow(name),
+                    values=self._values(name),
+                    simulated=simulated,
+                    clock=self._parts.clock,
                 )
                 self._say(self._parts.topics.sensor_state(name), body, retain=True)
+
+    def _values(self, name: str) -> dict[str, float]:
+        """The newest values of a sensor of few channels that fills no slot, by channel."""
+        meter = self._inference.meters.get(name)
+        channels = next((found[name] for s in self._parts.sensors if name in (found := channels_of(s))), ())
+        if meter is None or meter.newest is None or len(channels) > MOST_VALUES:
+            return {}
+        return {c.name: float(value) for c, value in zip(channels, meter.newest, strict=True)}
 
     def _say(self, topic: str, body: Json, *, retain: bool = False) -> None:
         self._publisher.publish(Message(topic, payloads.encode(body), retain))
@@ -129,8 +145,8 @@ class Reporter:
 
     def _windows(self) -> Json:
         return {
-            slot: {key: payloads.finite(value) for key, value in asdict(flow).items()}
-            for slot, flow in self._inference.flows.items()
+            slot: {key: payloads.finite(v) for key, v in asdict(self._inference.flow(name)).items()}
+            for name, slot in self._parts.config.perceived.items()
         }
 
     def _cost(self, now_ns: int) -> tuple[int, float | None]:

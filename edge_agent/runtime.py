@@ -7,10 +7,11 @@ watches them, reports, and feeds systemd's watchdog. The language model is a pro
 from __future__ import annotations
 
 import logging
+import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -21,14 +22,17 @@ from edge_agent.delivery.message import Message
 from edge_agent.delivery.publisher import Publisher
 from edge_agent.errors import ConfigurationError, EdgeAgentError
 from edge_agent.reporter import Reporter
+from edge_agent.sensors.simulated_serial import SimulatedSerial
 from edge_agent.stages import Acquisition, Inference, Stage, Wording
 from edge_agent.systemd import Notifier
+from edge_agent.types import Chunk, Clock, Sensor
 
 TICK_S = 0.25
 """How soon a change of a sensor's state is published."""
 STOP_S = 1.0
 """For sensors, inference and wording to end; the broker's farewell comes after them."""
 FAREWELL_S = 0.9
+UNPLUGGED_S = 2.0
 _DELIVERY_STUCK_S = 30.0
 _log = logging.getLogger(__name__)
 
@@ -169,6 +173,52 @@ class Agent:
         alive += _join([delivery], FAREWELL_S)
         if alive:
             raise ShutdownError(f"did not end in time: {', '.join(alive)}")
+
+
+def live(sensor: Sensor, clock: Clock, duration_s: float) -> Iterator[list[Chunk]]:
+    """What one sensor gives, every TICK_S, perhaps nothing; until SIGINT, or for `duration_s` if not 0.
+
+    Raises ConfigurationError when the sensor says that its settings cannot work.
+    """
+    stop, faults = threading.Event(), list[ConfigurationError]()
+    source = Acquisition(sensor, clock, faults.append)
+    thread = threading.Thread(target=source.run, args=(stop,), name=source.name, daemon=True)
+    deadline_s = time.monotonic() + (duration_s or math.inf)
+    with signals(stop.set):
+        thread.start()
+        try:
+            while time.monotonic() < deadline_s and not (source.finished or faults or stop.is_set()):
+                stop.wait(TICK_S)
+                yield source.chunks.take_all()
+        finally:
+            stop.set()
+            thread.join(STOP_S)
+    if faults:
+        raise faults[0]
+
+
+def play(device: SimulatedSerial, faults: Mapping[Callable[[], None], float], duration_s: float) -> None:
+    """Run a simulated device until SIGINT, or for `duration_s` if not 0; each fault comes again and again.
+
+    A device that a fault has unplugged is plugged in again after UNPLUGGED_S.
+    """
+    stop = threading.Event()
+    thread = threading.Thread(target=device.run, args=(stop,), name="simulated device", daemon=True)
+    begun_s = time.monotonic()
+    due_s = {fault: begun_s + every_s for fault, every_s in faults.items()}
+    plug_s = math.inf
+    with signals(stop.set):
+        thread.start()
+        while not stop.wait(TICK_S) and time.monotonic() - begun_s < (duration_s or math.inf):
+            for fault in [fault for fault, at_s in due_s.items() if at_s <= time.monotonic()]:
+                fault()
+                due_s[fault] += faults[fault]
+                plug_s = time.monotonic() + UNPLUGGED_S
+            if plug_s <= time.monotonic():
+                device.plug()
+                plug_s = math.inf
+        stop.set()
+        thread.join(STOP_S)
 
 
 def _join(workers: Sequence[_Worker], timeout_s: float) -> list[str]:

@@ -22,6 +22,7 @@ from edge_agent.delivery.message import Incoming, Message
 from edge_agent.delivery.payloads import Flow
 from edge_agent.errors import ConfigurationError
 from edge_agent.events import Change, Holds, signature
+from edge_agent.flow import FlowMeter
 from edge_agent.mailbox import Mailbox
 from edge_agent.types import Chunk, Clock, Conditioning, Percept, Sensor, SensorState, Window
 from edge_agent.vitals import Latencies
@@ -132,9 +133,12 @@ class Inference:
         self, parts: Parts, sources: list[Acquisition], publish: Publish, jobs: Mailbox[Job]
     ) -> None:
         self.latest: Percept | None = None
-        self.flows: Mapping[str, Flow] = {}
+        self.meters = {n: FlowMeter() for n, slot in parts.config.sources.items() if not slot}
+        """Chunk.sensor -> what flows, for those that fill no slot."""
         self.counts: Counter[str] = Counter()
         self.latencies = {"perceive": Latencies(), "percept_age": Latencies()}
+        self._flows: Mapping[str, Flow] = {}
+        self._perceived = parts.config.perceived
         self._parts = parts
         self._sources = sources
         self._publish = publish
@@ -160,9 +164,11 @@ class Inference:
             self._clock.wait_until(min(self._parts.windows.next_ready_ns or limit_ns, limit_ns), stop)
 
     def _push(self, chunk: Chunk) -> None:
-        try:
+        if chunk.sensor in self._perceived:
             self._parts.windows.push(chunk)
-        except KeyError:
+        elif chunk.sensor in self.meters:
+            self.meters[chunk.sensor].add(chunk)
+        else:
             self.counts["unknown_sensor"] += 1
 
     def _window(self, window: Window) -> None:
@@ -196,11 +202,17 @@ class Inference:
 
     def _measure(self) -> None:
         stats = self._parts.windows.stats()
-        self.flows = {
+        self._flows = {
             slot: Flow(found.rate_hz, found.jitter_ms, found.gaps, found.age_s)
             for slot, found in stats.items()
         }
         self.counts["skipped_windows"] = self._parts.windows.skipped_windows
+
+    def flow(self, sensor: str) -> Flow:
+        """What we measured of a sensor's samples, whether they are perceived or not."""
+        if (meter := self.meters.get(sensor)) is not None:
+            return meter.flow(self._clock.monotonic_ns())
+        return self._flows.get(self._perceived.get(sensor, ""), Flow())
 
     def _tell(self, percept: Percept) -> None:
         """Publish on change and at least at every interval, then the events."""

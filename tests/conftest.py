@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.register_assert_rewrite("edge_agent.testing")
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

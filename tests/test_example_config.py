@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent import config
+from edge_agent import config, config_sensors
 
 ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "edge-agent.example.toml"
@@ -43,10 +43,10 @@ def default_of(table: str, key: str) -> object:
         "mqtt": config.Mqtt,
         "windows": config.WindowSettings,
         "publish": config.Publish,
-        "sensor.serial": config.SerialSensor,
-        "sensor.microphone": config.MicrophoneSensor,
-        "sensor.replay": config.ReplaySensor,
-        "sensor.simulated": config.SimulatedSensor,
+        "sensor.serial": config_sensors.SerialSensor,
+        "sensor.microphone": config_sensors.MicrophoneSensor,
+        "sensor.replay": config_sensors.ReplaySensor,
+        "sensor.simulated": config_sensors.SimulatedSensor,
     }
     return models[table].model_fields[key].default
 

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 DEVICE = [*sorted((ROOT / "edge_agent").rglob("*.py")), *sorted((ROOT / "firmware_bridge").rglob("*.py"))]
-WORKSTATION_ONLY = {"export", "torch", "gguf", "onnx", "tokenizers", "sklearn", "matplotlib", "tqdm"}
+WORKSTATION_ONLY = {"export", "torch", "gguf", "onnx", "tokenizers", "sklearn", "tqdm"}
 # Drivers and runtimes. soxr is left out: it is arithmetic, like numpy, and touches no device.
 ONE_MODULE_EACH = {
     "llama_cpp",
@@ -24,11 +24,16 @@ ONE_MODULE_EACH = {
     "soundfile",
     "paho",
     "amqtt",
+    "cv2",
+    "matplotlib",
+    "mcap",
+    "plotext",
     "pooch",
+    "pynmea2",
 }
 
 LOWER = {"types", "errors"}
-UPPER = {"runtime", "cli", "__main__", "demo"}
+UPPER = {"runtime", "cli", "cli_record", "cli_sensors", "cli_simulate", "__main__", "demo"}
 
 
 def imported(path):

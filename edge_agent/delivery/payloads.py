@@ -82,7 +82,14 @@ class Flow:
 
 
 def sensor_state(
-    name: str, slot: str, health: SensorHealth, flow: Flow, *, simulated: bool, clock: Clock
+    name: str,
+    slot: str,
+    health: SensorHealth,
+    flow: Flow,
+    *,
+    values: Mapping[str, float],
+    simulated: bool,
+    clock: Clock,
 ) -> Json:
     """One sensor: what it says of itself, and what we measured."""
     return {
@@ -99,6 +106,7 @@ def sensor_state(
         "errors": health.errors,
         "reconnects": health.reconnects,
         "dropped_chunks": health.dropped_chunks,
+        "values": {channel: finite(value, 6) for channel, value in values.items()},
         "simulated": simulated,
         "time_utc": utc(clock.wall_ns()),
     }

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from edge_agent.sensors.units import unit_factor
-from edge_agent.types import Float32
+from edge_agent.types import Float32, Sensor
 
 
 class Channel(NamedTuple):
@@ -58,3 +58,9 @@ def fit(have: Sequence[Channel], names: Sequence[str] = (), units: Sequence[str]
             factors[i] = unit_factor(have[column].unit, unit)
     wanted = tuple(Channel(n, u) for n, u in zip(names, units or [""] * len(names), strict=True))
     return Fit(wanted, columns, factors)
+
+
+def channels_of(sensor: Sensor) -> Mapping[str, tuple[Channel, ...]]:
+    """Chunk.sensor -> what its columns are; empty for a sensor that does not know, or not yet."""
+    known = getattr(sensor, "channels", {})
+    return known if isinstance(known, Mapping) else {}

@@ -13,21 +13,31 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import serial
+from serial.tools import list_ports
 
 from edge_agent.errors import ConfigurationError, SensorError
 from edge_agent.sensors.bridge import BridgeSession, StreamTarget
 from edge_agent.sensors.channels import Channel
+from edge_agent.sensors.probe import LISTEN_BAUDS, LISTEN_S, Found, guess_line
 from edge_agent.types import Chunk, SensorHealth, SensorState
-from firmware_bridge import RemoteProtocolError
+from firmware_bridge import Connection, Hello, RemoteProtocolError, Role
 
 READ_TIMEOUT_S = 0.05
 """How long a read may wait: also how late a stop is noticed and a question asked again."""
 WRITE_TIMEOUT_S = 0.2
 BACKOFF_BASE_S = 0.1
 BACKOFF_CAP_S = 2.0
+PROBE_BYTES = 600
+"""Enough for a sentence of any of the devices that `guess_line` knows."""
+GUESSED = {
+    "firmware bridge": 'kind = "serial"',
+    "gps": 'kind = "gps"',
+    "lidar ld06": 'kind = "lidar", model = "ld06"',
+}
 
 
 class SerialSession(Protocol):
@@ -222,3 +232,29 @@ def _reason(error: OSError, port: str) -> str:
             return f"no permission for {port}: add the user to the group dialout"
         case _:
             return f"{port} was lost: {error}"
+
+
+def ports() -> list[str]:
+    """The serial ports of this machine, by the name that stays the same where there is one."""
+    links = {str(link.resolve()): str(link) for link in sorted(Path("/dev/serial/by-id").glob("*"))}
+    return sorted(links.get(port.device, port.device) for port in list_ports.comports())
+
+
+def probed(port: str, *, listen: bool) -> Found:
+    """What is at a port: as its description says, or by what it says itself when it is listened to.
+
+    Listening opens the port at the usual speeds, one after the other, which resets some boards.
+    """
+    described = {found.device: found.description for found in list_ports.comports()}
+    what = described.get(str(Path(port).resolve()), "serial port")
+    for baud_rate in LISTEN_BAUDS if listen else ():
+        try:
+            with serial.Serial(port, baud_rate, timeout=LISTEN_S, exclusive=True) as line:
+                line.write(Connection(Role.HOST).send(Hello("edge-agent probe")))
+                guess = guess_line(line.read(PROBE_BYTES))
+        except (OSError, termios.error) as error:
+            return Found("serial", port, f"cannot be opened: {error}")
+        if guess:
+            hint = f'{GUESSED[guess]}, port = "{port}", baud_rate = {baud_rate}'
+            return Found("serial", port, f"{guess} at {baud_rate} baud", hint)
+    return Found("serial", port, what)

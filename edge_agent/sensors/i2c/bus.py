@@ -27,6 +27,8 @@ ATTEMPTS = 3
 RETRY_PAUSE_S = 0.002
 REOPEN_AFTER = 5
 """Exchanges that failed one after the other, whatever the chip, before the bus is opened again."""
+MEMORIES = (range(0x30, 0x38), range(0x50, 0x60))
+"""Where i2cdetect does not write either."""
 LOWEST_ADDRESS, HIGHEST_ADDRESS = 0x08, 0x77
 """What is outside is reserved (NXP UM10204, 3.1.12)."""
 
@@ -91,20 +93,30 @@ class I2CBus:
         return bytes(message)
 
     def scan(self, first: int = LOWEST_ADDRESS, last: int = HIGHEST_ADDRESS) -> list[int]:
-        """The addresses that answer a read of one byte, as `i2cdetect -r` asks."""
+        """The addresses that answer, asked as `i2cdetect` asks."""
         return [address for address in range(first, last + 1) if self.answers(address)]
 
     def answers(self, address: int) -> bool:
-        """Whether a chip acknowledges its address. SensorError when the bus cannot be used."""
+        """Whether a chip acknowledges its address. SensorError when the bus cannot be used.
+
+        A read of one byte; some chips refuse one that no command came before, so then a write of nothing,
+        but where memories live, of which some take that for the beginning of a write.
+        """
+        asked = [smbus2.i2c_msg.read(address, 1)]
+        if not any(address in memories for memories in MEMORIES):
+            asked.append(smbus2.i2c_msg.write(address, []))
         with self._lock:
-            try:
-                self._opened().i2c_rdwr(smbus2.i2c_msg.read(address, 1))
-            except OSError as error:
-                if error.errno in ABSENT:
-                    return False
-                if error.errno == errno.EBUSY:  # a kernel driver has claimed it: it is there
-                    return True
-                raise self._explained(error) from error
+            return any(self._acknowledged(message) for message in asked)
+
+    def _acknowledged(self, message: Any) -> bool:
+        try:
+            self._opened().i2c_rdwr(message)
+        except OSError as error:
+            if error.errno in ABSENT:
+                return False
+            if error.errno == errno.EBUSY:  # a kernel driver has claimed it: it is there
+                return True
+            raise self._explained(error) from error
         return True
 
     def close(self) -> None:

@@ -80,6 +80,11 @@ class SimulatedAmg8833(RegisterChip):
         return (sixteenths + (0x800 if celsius < 0 else 0)).to_bytes(2, "little")
 
 
+def invented(seed: int) -> Signal:
+    """See chips.Invent: somebody walks through a room."""
+    return walking_person(8, 8, seed)
+
+
 def simulated(clock: Clock, signal: Signal | None = None, seed: int = 0) -> SimulatedAmg8833:
-    """See chips.Simulate; without a signal somebody walks through a room."""
-    return SimulatedAmg8833(clock, signal or walking_person(8, 8, seed))
+    """See chips.Simulate."""
+    return SimulatedAmg8833(clock, signal or invented(seed))

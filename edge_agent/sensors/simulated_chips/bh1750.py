@@ -80,6 +80,11 @@ class SimulatedBh1750:
         self.powered, self._due_ns = False, None
 
 
+def invented(seed: int) -> Signal:
+    """See chips.Invent: it is in a room that people come to and leave."""
+    return invented_room(driver.CHANNELS, seed)
+
+
 def simulated(clock: Clock, signal: Signal | None = None, seed: int = 0) -> SimulatedBh1750:
-    """See chips.Simulate; without a signal it is in a room that people come to and leave."""
-    return SimulatedBh1750(clock, signal or invented_room(driver.CHANNELS, seed))
+    """See chips.Simulate."""
+    return SimulatedBh1750(clock, signal or invented(seed))

@@ -142,6 +142,11 @@ class SimulatedBme280(RegisterChip):
         self._done_ns = None
 
 
+def invented(seed: int) -> Signal:
+    """See chips.Invent: it is in a room that people come to and leave."""
+    return invented_room(driver.CHANNELS, seed)
+
+
 def simulated(clock: Clock, signal: Signal | None = None, seed: int = 0) -> SimulatedBme280:
-    """See chips.Simulate; without a signal it is in a room that people come to and leave."""
-    return SimulatedBme280(clock, signal or invented_room(driver.CHANNELS, seed))
+    """See chips.Simulate."""
+    return SimulatedBme280(clock, signal or invented(seed))

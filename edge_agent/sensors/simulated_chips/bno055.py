@@ -123,9 +123,12 @@ def _upright(acc: Float32) -> Float32:
     return np.asarray(quaternions / np.linalg.norm(quaternions, axis=1, keepdims=True), np.float32)
 
 
+def invented(seed: int) -> Signal:
+    """See chips.Invent: somebody walks towards north."""
+    walk = walking(seed)
+    return Played(walk.times_ns, np.hstack([walk.values, _upright(walk.values[:, :3])]))
+
+
 def simulated(clock: Clock, signal: Signal | None = None, seed: int = 0) -> SimulatedBno055:
-    """See chips.Simulate; without a signal somebody walks towards north."""
-    if signal is None:
-        walk = walking(seed)
-        signal = Played(walk.times_ns, np.hstack([walk.values, _upright(walk.values[:, :3])]))
-    return SimulatedBno055(clock, signal)
+    """See chips.Simulate."""
+    return SimulatedBno055(clock, signal or invented(seed))

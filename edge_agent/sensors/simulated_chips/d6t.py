@@ -67,6 +67,11 @@ def remainder(data: bytes) -> int:
     return rest
 
 
+def invented(seed: int) -> Signal:
+    """See chips.Invent: somebody walks through a room."""
+    return walking_person(4, 4, seed)
+
+
 def simulated(clock: Clock, signal: Signal | None = None, seed: int = 0) -> SimulatedD6t:
-    """See chips.Simulate; without a signal somebody walks through a room."""
-    return SimulatedD6t(clock, signal or walking_person(4, 4, seed))
+    """See chips.Simulate."""
+    return SimulatedD6t(clock, signal or invented(seed))

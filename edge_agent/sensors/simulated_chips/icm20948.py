@@ -124,6 +124,11 @@ class SimulatedIcm20948(RegisterChip):
             self.registers[INT_STATUS_2] = self.registers.get(INT_ENABLE_2, 0) & 1
 
 
+def invented(seed: int) -> Signal:
+    """See chips.Invent: somebody walks."""
+    return walking(seed)
+
+
 def simulated(clock: Clock, signal: Signal | None = None, seed: int = 0) -> SimulatedIcm20948:
-    """See chips.Simulate; without a signal somebody walks."""
-    return SimulatedIcm20948(clock, signal or walking(seed))
+    """See chips.Simulate."""
+    return SimulatedIcm20948(clock, signal or invented(seed))

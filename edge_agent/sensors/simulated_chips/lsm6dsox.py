@@ -123,6 +123,11 @@ def _raw(bits: np.ndarray) -> bytes:
     return struct.pack("<3h", *(int(value) for value in np.clip(np.rint(bits), -32768, 32767)))
 
 
+def invented(seed: int) -> Signal:
+    """See chips.Invent: somebody walks."""
+    return walking(seed)
+
+
 def simulated(clock: Clock, signal: Signal | None = None, seed: int = 0) -> SimulatedLsm6dsox:
-    """See chips.Simulate; without a signal somebody walks."""
-    return SimulatedLsm6dsox(clock, signal or walking(seed))
+    """See chips.Simulate."""
+    return SimulatedLsm6dsox(clock, signal or invented(seed))

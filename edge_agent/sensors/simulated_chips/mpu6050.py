@@ -92,6 +92,11 @@ class SimulatedMpu6050(RegisterChip):
             self.registers[driver.INT_STATUS] = driver.OVERFLOW
 
 
+def invented(seed: int) -> Signal:
+    """See chips.Invent: somebody walks."""
+    return walking(seed)
+
+
 def simulated(clock: Clock, signal: Signal | None = None, seed: int = 0) -> SimulatedMpu6050:
-    """See chips.Simulate; without a signal somebody walks."""
-    return SimulatedMpu6050(clock, signal or walking(seed))
+    """See chips.Simulate."""
+    return SimulatedMpu6050(clock, signal or invented(seed))

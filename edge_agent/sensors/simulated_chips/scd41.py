@@ -70,6 +70,11 @@ class SimulatedScd41(CommandChip):
         return [min(0xFFFF, max(0, round(word))) for word in words]
 
 
+def invented(seed: int) -> Signal:
+    """See chips.Invent: it is in a room that people come to and leave."""
+    return invented_room(driver.CHANNELS, seed)
+
+
 def simulated(clock: Clock, signal: Signal | None = None, seed: int = 0) -> SimulatedScd41:
-    """See chips.Simulate; without a signal it is in a room that people come to and leave."""
-    return SimulatedScd41(clock, signal or invented_room(driver.CHANNELS, seed))
+    """See chips.Simulate."""
+    return SimulatedScd41(clock, signal or invented(seed))

@@ -59,6 +59,11 @@ class SimulatedSht31(CommandChip):
         return [min(0xFFFF, max(0, round(share * 0xFFFF))) for share in shares]
 
 
+def invented(seed: int) -> Signal:
+    """See chips.Invent: it is in a room that people come to and leave."""
+    return invented_room(driver.CHANNELS, seed)
+
+
 def simulated(clock: Clock, signal: Signal | None = None, seed: int = 0) -> SimulatedSht31:
-    """See chips.Simulate; without a signal it is in a room that people come to and leave."""
-    return SimulatedSht31(clock, signal or invented_room(driver.CHANNELS, seed))
+    """See chips.Simulate."""
+    return SimulatedSht31(clock, signal or invented(seed))

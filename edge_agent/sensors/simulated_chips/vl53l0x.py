@@ -159,6 +159,11 @@ def hand(seed: int, *, nearest_m: float, farthest_m: float, rate: float) -> Sign
     return signal
 
 
+def invented(seed: int) -> Signal:
+    """See chips.Invent: a hand moves before it."""
+    return hand(seed, nearest_m=0.05, farthest_m=0.6, rate=8.0)
+
+
 def simulated(clock: Clock, signal: Signal | None = None, seed: int = 0) -> SimulatedVl53l0x:
-    """See chips.Simulate; without a signal a hand moves before it."""
-    return SimulatedVl53l0x(clock, signal or hand(seed, nearest_m=0.05, farthest_m=0.6, rate=8.0))
+    """See chips.Simulate."""
+    return SimulatedVl53l0x(clock, signal or invented(seed))

@@ -1,0 +1,49 @@
+"""How the samples of one sensor flow: rate, jitter, gaps, age, and the newest values. Pure."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edge_agent.delivery.payloads import Flow
+from edge_agent.types import Chunk, Float32, Int64
+
+KEPT_SAMPLES = 256
+"""Rate and jitter are of so many newest samples at most."""
+GAP_PERIODS = 3.0
+"""A step this many times longer than the usual one is a gap."""
+_NS_PER_S = 1_000_000_000
+
+
+class FlowMeter:
+    """Measures a sensor that fills no slot of the model; those that do are measured by their windows."""
+
+    def __init__(self) -> None:
+        self.gaps = 0
+        self.newest: Float32 | None = None
+        """Values of the newest sample, (channels,)."""
+        self._times_ns: Int64 = np.empty(0, np.int64)
+
+    def add(self, chunk: Chunk) -> None:
+        """Take one chunk in."""
+        if len(chunk.times_ns) == 0:
+            return
+        self.newest = chunk.values[-1]
+        before = len(self._times_ns)
+        times_ns = np.concatenate([self._times_ns, chunk.times_ns])
+        steps_ns = np.diff(times_ns)
+        if len(steps_ns) > 1:
+            fresh = steps_ns[max(0, before - 1) :]
+            self.gaps += int(np.count_nonzero(fresh > GAP_PERIODS * np.median(steps_ns)))
+        self._times_ns = times_ns[-KEPT_SAMPLES:]
+
+    def flow(self, now_ns: int) -> Flow:
+        """What was measured, as of `now_ns`."""
+        if len(self._times_ns) == 0:
+            return Flow()
+        age_s = (now_ns - int(self._times_ns[-1])) / _NS_PER_S
+        steps_ns = np.diff(self._times_ns)
+        span_ns = int(steps_ns.sum())
+        if span_ns <= 0:
+            return Flow(gaps=self.gaps, age_s=age_s)
+        rate_hz = len(steps_ns) * _NS_PER_S / span_ns
+        return Flow(rate_hz, float(steps_ns.std()) * 1e-6, self.gaps, age_s)
