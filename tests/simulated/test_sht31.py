@@ -26,12 +26,6 @@ class TestContract(ChipContract):
     steady = AIR
     tolerance = (0.002, 0.001)
 
-    def test_it_is_recognised_where_it_is_and_only_there(self, bench):
-        """Without the scan, which asks with a read: an idle SHT3x acknowledges none."""
-        assert bench.chip.identify(bench.bus, bench.address)
-        assert not bench.chip.identify(bench.bus, 0x45)
-        bench.simulated.write(b"")
-
 
 @pytest.fixture
 def bench():

@@ -160,8 +160,8 @@ class SimulatedMpr121(RegisterChip):
         self._baseline += moving * np.where(small, off, lasting * np.sign(off) * step)
 
 
-def _fingers(seed: int) -> Signal:
-    """A finger that slides over the electrodes, leaves, and comes back."""
+def invented(seed: int) -> Signal:
+    """See chips.Invent: a finger slides over the electrodes, leaves, and comes back."""
     rng = np.random.default_rng(seed)
     period_s, counts = rng.uniform(5, 8), rng.uniform(70, 130)
 
@@ -170,11 +170,6 @@ def _fingers(seed: int) -> Signal:
         return np.array([counts * math.exp(-((where - i) ** 2)) for i in range(N)], np.float32)
 
     return signal
-
-
-def invented(seed: int) -> Signal:
-    """See chips.Invent: a finger slides over the electrodes again and again."""
-    return _fingers(seed)
 
 
 def simulated(clock: Clock, signal: Signal | None = None, seed: int = 0) -> SimulatedMpr121:
