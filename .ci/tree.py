@@ -78,6 +78,9 @@ def described(name: str) -> str:
     text = (ROOT / name).read_text(errors="replace")
     if name.endswith(".py"):
         return first_sentence(ast.get_docstring(ast.parse(text)) or "")
+    if text.startswith("/*"):
+        comment = text[2 : text.index("*/")].splitlines()
+        return first_sentence("\n".join(line.strip().removeprefix("*").strip() for line in comment))
     lines = [line for line in text.splitlines() if line.startswith("#") and not line.startswith("#!")]
     return first_sentence(lines[0].lstrip("# ")) if lines else ""
 
