@@ -239,7 +239,7 @@ def test_broken_images_are_counted_and_skipped(tmp_path):
     jpeg = cv2.imencode(".jpg", np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8))[1].tobytes()
     (folder / "001.png").write_bytes(b"")
     (folder / "002.png").write_bytes((folder / "003.png").read_bytes()[:90])
-    (folder / "0035.jpg").write_bytes(jpeg[:-200])  # OpenCV would give it, grey below
+    (folder / "0035.jpg").write_bytes(jpeg[:-200])  # cv2.imread would give it, grey below
     (folder / "0045.JPG").write_bytes(jpeg)
     (folder / "0046.txt").write_text("no image and not counted")
     sensor, chunks = play(folder)
@@ -281,6 +281,12 @@ def test_a_camera_is_asked_for_its_size_and_rate_and_thinned_to_it():
     sensor, chunks = watch(device, 10, rate_hz=10.0)
     assert device.asked == (3, 8, 6, 10.0)
     assert np.diff([chunk.times_ns[0] for chunk in chunks]) == pytest.approx(NS_PER_S / 10, abs=2e6)
+    assert sensor.health.lost == sensor.health.errors == 0
+
+
+def test_a_slow_camera_is_not_taken_for_a_dead_one():
+    sensor, chunks = watch(SimulatedCamera(ManualClock(), fps=2.0), 12)
+    assert np.diff([chunk.times_ns[0] for chunk in chunks]) == pytest.approx(NS_PER_S / 2, abs=2e6)
     assert sensor.health.lost == sensor.health.errors == 0
 
 

@@ -14,6 +14,13 @@ def is_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
 
+def is_topic(text: str) -> bool:
+    """Whether `text` can name one topic that is not the broker's own (MQTT 5.0, 4.7)."""
+    if not text or len(text.encode()) > _MAX_TOPIC_BYTES or text[0] == "$":
+        return False
+    return not any(character in text for character in "+#\0")
+
+
 @dataclass(frozen=True, slots=True)
 class Topics:
     """The topics of one node: `<root>/<node>/...`; both come checked from the configuration."""
@@ -50,6 +57,10 @@ class Topics:
         """State and counters of one sensor; retained."""
         return f"{self.prefix}/sensor/{_checked(sensor)}/state"
 
+    def sensor_input(self, sensor: str) -> str:
+        """Where another machine publishes the samples of a sensor."""
+        return f"{self.prefix}/in/{_checked(sensor)}"
+
     def percept(self, pipeline: str) -> str:
         """What the fast path perceives."""
         return f"{self.prefix}/percept/{_checked(pipeline)}"
@@ -77,9 +88,7 @@ class Topics:
         No wildcards, nothing of the broker's own, and none of this node's topics except answers: else a
         requester could make the agent overwrite what it says of itself.
         """
-        if not topic or len(topic.encode()) > _MAX_TOPIC_BYTES or topic[0] == "$":
-            return False
-        if any(character in topic for character in "+#\0"):
+        if not is_topic(topic):
             return False
         own = topic == self.prefix or topic.startswith(f"{self.prefix}/")
         return not own or topic.startswith(f"{self.prefix}/answer/")
