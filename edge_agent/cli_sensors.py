@@ -145,7 +145,7 @@ def _tail(options: argparse.Namespace) -> int:
 
 def _tail_line(name: str, names: list[str], meter: Any, chunk: Chunk, *, as_json: bool) -> str:
     flow = meter.flow(time.monotonic_ns())
-    values = dict(zip(names, (float(value) for value in chunk.values[-1]), strict=True))
+    values = dict(zip(names, (float(f"{value:.6g}") for value in chunk.values[-1]), strict=True))
     if as_json:
         facts = {"sensor": name, "rate_hz": round(flow.rate_hz, 2), "jitter_ms": round(flow.jitter_ms, 3)}
         clean = {key: value if value == value else None for key, value in values.items()}  # noqa: PLR0124  (NaN)

@@ -187,7 +187,7 @@ class NetworkSensor(_One):
     kind: Literal["network"]
     channels: dict[Name, str] = Field(min_length=1, max_length=256, description="channel -> unit, in order")
     topic: Topic | None = Field(None, description="default: <root>/<node>/in/<name>")
-    max_rate_hz: float = Field(200.0, gt=0, le=10_000, description="more messages a second are refused")
+    max_rate_hz: float = Field(200.0, gt=0, le=10_000, description="more samples a second are refused")
 
 
 SensorSettings = Annotated[

@@ -18,7 +18,9 @@ from edge_agent.delivery.commands import Refusal
 from edge_agent.types import Answer, Clock, Percept, SensorHealth, TaskPercept
 
 Json = dict[str, Any]
-SCHEMAS = ("state", "info", "health", "sensor_state", "percept", "event", "answer", "ask")
+SCHEMAS = (
+    "state", "info", "health", "sensor_state", "percept", "event", "answer", "ask", "sensor_input",
+)  # fmt: skip
 
 
 def schema(name: str) -> Json:

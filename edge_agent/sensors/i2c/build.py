@@ -8,7 +8,6 @@ from edge_agent.clock import PacingClock
 from edge_agent.config_sensors import I2cSensor
 from edge_agent.errors import ConfigurationError
 from edge_agent.manifest import Slot
-from edge_agent.sensors.channels import fit
 from edge_agent.sensors.i2c import chips
 from edge_agent.sensors.i2c.bus import I2CBus, bus_path
 from edge_agent.sensors.i2c.driver import Chip, Driver, Wait
@@ -41,7 +40,7 @@ class I2cBuilder:
             self.simulated.chips[address] = self._simulated(settings, chip)
         wanted = (slot.channels, slot.units) if slot else ((), ())
         make = _driver_maker(chip, bus, address, settings.rate_hz)
-        _check_fit(chip, make, slot)
+        _check_modality(chip, slot)
         return I2CSensor(
             settings.name,
             settings.slot,
@@ -85,19 +84,13 @@ def _driver_maker(chip: Chip, bus: I2CBus, address: int, rate_hz: float | None) 
     return lambda wait: chip.make(bus, address, rate_hz, wait)
 
 
-def _check_fit(chip: Chip, make: Callable[[Wait], Driver], slot: Slot | None) -> None:
+def _check_modality(chip: Chip, slot: Slot | None) -> None:
     """A chip that cannot fill its slot is refused before anything runs."""
-    if slot is None:
-        return
-    if slot.modality != chip.modality:
+    if slot is not None and slot.modality != chip.modality:
         raise ConfigurationError(
             f"a {chip.name} measures {chip.modality}, the slot {slot.name} wants {slot.modality}", key="slot",
             hint="leave slot out: the sensor is then measured, but not perceived",
         )  # fmt: skip
-    try:
-        fit(make(lambda _seconds: None).channels, slot.channels, slot.units)
-    except ValueError as error:
-        raise ConfigurationError(f"a {chip.name} cannot fill {slot.name}: {error}", key="slot") from error
 
 
 def _played(settings: I2cSensor) -> Played | None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from edge_agent.clock import NS_PER_S, PacingClock
 from edge_agent.errors import ConfigurationError, SensorError
-from edge_agent.sensors.channels import Channel, Fit, fit
+from edge_agent.sensors.channels import Channel, fit
 from edge_agent.sensors.i2c.driver import Driver, Reading, Wait
 from edge_agent.types import Chunk, Int64, SensorHealth, SensorState
 
@@ -22,6 +22,10 @@ SILENT_LEAST_S = 2.0
 """A chip that answers but has nothing new for so many periods, and so long, is started anew."""
 BACKOFF_BASE_S = 0.1
 BACKOFF_CAP_S = 2.0
+QUEUES_FROM = 1.5
+"""A driver that reads this many periods apart, or more, has a queue in its chip that holds the rest."""
+EVERY_READ_FROM = 0.67
+"""One that reads this many periods apart expects a sample of each read; a more frequent one only looks."""
 TRACKING = 0.05
 """Share of a queue's time error that is corrected with each read of a chip that queues samples."""
 STOP_NOTICED_S = 0.15
@@ -30,7 +34,7 @@ STOP_NOTICED_S = 0.15
 class I2CSensor:
     """One chip. `make` gives a fresh driver at every start; `names` and `units` are those of its slot.
 
-    `channels` is Chunk.sensor -> what its columns are, known once the driver was made.
+    `channels` is Chunk.sensor -> what its columns are. ConfigurationError where they cannot fill the slot.
     """
 
     def __init__(
@@ -48,28 +52,30 @@ class I2CSensor:
         self.name = name
         self.slot = slot
         self.health = SensorHealth()
-        self.channels: dict[str, tuple[Channel, ...]] = {}
+        have = make(lambda _seconds: None).channels
+        try:
+            self._matched = fit(have, names, units)
+        except ValueError as error:
+            raise ConfigurationError(f"it cannot fill the slot {slot}: {error}", key="slot") from error
+        self.channels: dict[str, tuple[Channel, ...]] = {name: self._matched.channels}
         self._make = make
         self._clock = clock
-        self._names = names
-        self._units = units
         self._simulated = simulated
         self._rng = rng or random.Random()
         self._last_ns = 0
 
     def chunks(self, stop: threading.Event) -> Iterator[Chunk]:
-        """See types.Sensor. Raises ConfigurationError for a chip that cannot fill the slot."""
+        """See types.Sensor."""
         failures = 0
         while not stop.is_set():
             try:
                 driver = self._make(lambda seconds: self._wait(seconds, stop))
-                matched = self._matched(driver)
                 driver.start()
-                for chunk in self._poll(driver, matched, stop):
+                for chunk in self._poll(driver, stop):
                     if failures and self.health.samples:
                         self.health.reconnects += 1
                     failures = 0
-                    self._flowing(matched)
+                    self._flowing()
                     self.health.samples += len(chunk.times_ns)
                     self.health.lost += chunk.lost
                     yield chunk
@@ -80,23 +86,14 @@ class I2CSensor:
                 self._wait(self._rng.uniform(0, min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2**failures)), stop)
         self._set(SensorState.OFFLINE, "stopped")
 
-    def _matched(self, driver: Driver) -> Fit:
-        try:
-            found = fit(driver.channels, self._names, self._units)
-        except ValueError as error:
-            raise ConfigurationError(
-                f'sensor "{self.name}" cannot fill the slot {self.slot}: {error}', key="slot"
-            ) from error
-        self.channels[self.name] = found.channels
-        return found
-
-    def _poll(self, driver: Driver, matched: Fit, stop: threading.Event) -> Iterator[Chunk]:
+    def _poll(self, driver: Driver, stop: threading.Event) -> Iterator[Chunk]:
         """Read at the driver's pace until an error ends this start of the chip."""
         times = _SampleTimes(driver.rate_hz, self._last_ns)
         due_ns = self._clock.monotonic_ns()
         quiet_ns: int | None = None
         silent_ns = max(SILENT_LEAST_S, SILENT_PERIODS * max(driver.poll_s, 1 / driver.rate_hz)) * NS_PER_S
-        failed = 0
+        failed = lost = 0
+        samples_a_read = driver.poll_s * driver.rate_hz
         while self._wait_until(due_ns, stop):
             try:
                 reading = driver.read()
@@ -108,20 +105,25 @@ class I2CSensor:
                     raise
                 reading = None
             now_ns = self._clock.monotonic_ns()
-            missed = max(0, math.floor((now_ns - due_ns) / (driver.poll_s * NS_PER_S)))
-            due_ns += round((missed + 1) * driver.poll_s * NS_PER_S)
+            late_s = (now_ns - due_ns) / NS_PER_S
+            due_ns += round((max(0, math.floor(late_s / driver.poll_s)) + 1) * driver.poll_s * NS_PER_S)
+            if samples_a_read < QUEUES_FROM:  # what it measured while we did not read, or could not, is gone
+                lost += max(0, math.floor(late_s * driver.rate_hz))
+                lost += failed > 0 and samples_a_read > EVERY_READ_FROM
             if reading is not None:
                 quiet_ns = None
-                yield self._chunk(reading, matched, times.of(len(reading.values), now_ns))
+                yield self._chunk(reading, lost, times.of(len(reading.values), now_ns))
+                lost = 0
             elif quiet_ns is None:  # since the first empty read, not the last full one: we may have been away
                 quiet_ns = now_ns
             elif now_ns - quiet_ns > silent_ns:
                 silent_s = silent_ns / NS_PER_S
                 raise SensorError(f"the chip answers, but has measured nothing for {silent_s:.0f} s")
 
-    def _chunk(self, reading: Reading, matched: Fit, times_ns: Int64) -> Chunk:
+    def _chunk(self, reading: Reading, lost: int, times_ns: Int64) -> Chunk:
         self._last_ns = int(times_ns[-1])
-        return Chunk(self.name, times_ns, matched.apply(reading.values), reading.lost, self._simulated)
+        values = self._matched.apply(reading.values)
+        return Chunk(self.name, times_ns, values, lost + reading.lost, self._simulated)
 
     def _wait_until(self, due_ns: int, stop: threading.Event) -> bool:
         """Wait in short steps, since a clock that is not the machine's may know nothing of `stop`."""
@@ -134,12 +136,11 @@ class I2CSensor:
     def _wait(self, seconds: float, stop: threading.Event) -> None:
         self._wait_until(self._clock.monotonic_ns() + round(seconds * NS_PER_S), stop)
 
-    def _flowing(self, matched: Fit) -> None:
-        missing = ", ".join(matched.missing)
-        self._set(
-            SensorState.DEGRADED if missing else SensorState.ONLINE,
-            f"no channel {missing}" if missing else "",
-        )
+    def _flowing(self) -> None:
+        if missing := ", ".join(self._matched.missing):
+            self._set(SensorState.DEGRADED, f"no channel {missing}")
+        else:
+            self._set(SensorState.ONLINE, "")
 
     def _set(self, state: SensorState, reason: str) -> None:
         self.health.state, self.health.reason = state, reason
