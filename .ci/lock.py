@@ -18,6 +18,8 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
 Pins = dict[str, str]
+OPTIONAL = ("camera", "plot", "record", "vl53l5cx")
+"""Extras of the device that a user chooses; the tests need all of them."""
 
 
 def normalised(name: str) -> str:
@@ -72,7 +74,9 @@ def main() -> None:
     demo = without(closure(extras["demo"]), device)
     build = without(build, device, demo)
     export = without(closure(extras["export"]), device, demo, build)
-    dev = without(closure(extras["dev"]), device, demo, build, export)
+    optional = closure([need for name in OPTIONAL for need in extras[name]])
+    optional = without(optional, device, demo, build, export)
+    dev = without(closure(extras["dev"]), device, demo, build, export, optional)
     head = "# Exact versions, written by `make lock`; the ranges stand in pyproject.toml.\n"
     (ROOT / "requirements.lock").write_text(
         "\n".join(
@@ -80,7 +84,9 @@ def main() -> None:
         )
     )
     (ROOT / "requirements-dev.lock").write_text(
-        "\n".join([head, section("export", export), section("dev", dev)])
+        "\n".join(
+            [head, section("export", export), section(", ".join(OPTIONAL), optional), section("dev", dev)]
+        )
     )
 
 
