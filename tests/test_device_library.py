@@ -253,6 +253,20 @@ def test_a_full_batch_goes_by_itself_and_one_without_memory_at_once(script: Scri
     assert events_of(host, sample(script, 5).line) == [Samples(2, 0, 5, 1, b"\1\0", None, ())]
 
 
+def test_a_batch_is_never_longer_than_a_frame(script: Script):
+    host = streaming(script)  # 5000 bytes hold 357 samples of 14, a frame of 4096 has room for 291
+    lines = b"".join(script("sample", 0, i, bytes(12)).line for i in range(291))
+    (batch,) = events_of(host, lines)
+    assert isinstance(batch, Samples)
+    assert batch.count == 291
+
+
+def test_a_block_comes_after_what_is_held(script: Script):
+    host = streaming(script)
+    sample(script, 1)
+    assert [s.first_index for s in events_of(host, script("block", 1, 9, 1, 2, bytes(4)).line)] == [0, 1]
+
+
 @pytest.mark.parametrize(("times_us", "counts"), [
     ((0, 65_535, 65_536 + 65_535), [2]), ((0, 10, 65_547), [2]), ((100, 50), [1]), ((5, 5), []),
 ])  # fmt: skip

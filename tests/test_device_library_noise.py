@@ -22,6 +22,7 @@ from firmware_bridge import (
     ClockReply,
     ClockRequest,
     Connection,
+    Event,
     Hello,
     RemoteProtocolError,
     Role,
@@ -123,6 +124,15 @@ BODIES = st.one_of(
 @given(st.lists(BODIES, min_size=1, max_size=8))
 def test_intact_frames_of_any_content_are_judged_as_python_judges_them(script: Script, bodies: list[bytes]):
     check_against_the_twin(script, [encode_frame(body)[:-1] for body in bodies])
+
+
+@pytest.mark.parametrize("event", HOST_EVENTS, ids=lambda event: type(event).__name__)
+def test_a_payload_that_ends_early_is_a_breach_and_one_that_ends_late_is_none(script: Script, event: Event):
+    code, payload = encode(event)
+    bodies = [bytes([code, 0]) + payload[:size] for size in range(len(payload) + 1)]
+    bodies.append(bodies[-1] + b"more")
+    answer = check_against_the_twin(script, [encode_frame(body)[:-1] for body in bodies])
+    assert answer.breaches == len(payload)
 
 
 def test_every_bit_flip_in_every_host_frame_is_noticed(script: Script):

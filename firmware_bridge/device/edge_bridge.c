@@ -364,7 +364,8 @@ bool edge_bridge_sample(edge_bridge *bridge, uint8_t sensor, uint64_t time_us, c
     edge_bridge_stream *stream = &bridge->streams[sensor];
     uint16_t batch = batch_samples(&bridge->config->sensors[sensor]);
     bool sent = true;
-    if (stream->held > 0 && (time_us < stream->last_us || time_us - stream->last_us > LONGEST_DELTA_US)) {
+    /* Unsigned: a step back in time is too long as well. */
+    if (stream->held > 0 && time_us - stream->last_us > LONGEST_DELTA_US) {
         sent = edge_bridge_flush(bridge, sensor);
     }
     stream->next_index++;
