@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from edge_agent.errors import EdgeAgentError
 
 if TYPE_CHECKING:
+    from edge_agent.sensors.simulated_firmware import SimulatedStream
     from edge_agent.sensors.simulated_serial import SimulatedSerial
 
 DEVICES = {
@@ -66,19 +67,25 @@ def _simulate(options: argparse.Namespace) -> int:
 
 def _device(name: str, link: Path) -> SimulatedSerial:
     """The simulated device of that name, not yet running."""
-    if name == "board":
-        from edge_agent.demo_world import invented
-        from edge_agent.sensors.simulated_mcu import SimulatedMcu
-
-        return SimulatedMcu(invented().streams, link=link)
-    if name == "gps":
-        from edge_agent.sensors.simulated_gps import SimulatedGps
-
-        return SimulatedGps(link=link)
-    if name == "ld06":
-        from edge_agent.sensors.simulated_ld06 import SimulatedLd06
-
-        return SimulatedLd06(link=link)
+    from edge_agent.clock import SystemClock
+    from edge_agent.sensors.simulated_gps import SimulatedGps, walk_in_a_circle
+    from edge_agent.sensors.simulated_ld06 import SimulatedLd06
+    from edge_agent.sensors.simulated_lidar import room
+    from edge_agent.sensors.simulated_mcu import SimulatedMcu
     from edge_agent.sensors.simulated_rplidar import SimulatedRplidar
 
-    return SimulatedRplidar(link=link)
+    match name:
+        case "board":
+            return SimulatedMcu(_board(), link=link)
+        case "gps":
+            return SimulatedGps(walk_in_a_circle(), SystemClock(), link=link)
+        case "ld06":
+            return SimulatedLd06(room(), SystemClock(), link=link)
+        case _:
+            return SimulatedRplidar(room(), SystemClock(), link=link)
+
+
+def _board() -> tuple[SimulatedStream, ...]:
+    from edge_agent.demo_world import invented
+
+    return invented().streams

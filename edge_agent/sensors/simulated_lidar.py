@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import numpy.typing as npt
 
 from edge_agent.sensors.scan import BEAMS
 from edge_agent.sensors.simulated_chips.world import Signal
 from edge_agent.types import Float32
+
+Float64 = npt.NDArray[np.float64]
 
 REACH_M = 12.0
 """What is further away gives no echo, to both scanners."""
@@ -31,8 +34,9 @@ def room(
 
     def seen(seconds: float) -> Float32:
         phase = 2 * math.pi * seconds / lap_s
-        ranges_m = np.minimum(walls_m, _disc(angle, 1.2 * math.sin(phase), 1.0 * math.cos(phase), 0.2))
-        return ranges_m.astype(np.float32)
+        somebody_m = _disc(angle, 1.2 * math.sin(phase), 1.0 * math.cos(phase), 0.2)
+        ranges_m: Float32 = np.minimum(walls_m, somebody_m).astype(np.float32)
+        return ranges_m
 
     return seen
 
@@ -50,7 +54,7 @@ def around(front_m: Float32, *, field_deg: float = 180.0) -> Float32:
     return ranges_m
 
 
-def _disc(angle: np.ndarray, right_m: float, front_m: float, radius_m: float) -> np.ndarray:
+def _disc(angle: Float64, right_m: float, front_m: float, radius_m: float) -> Float64:
     """Range to a disc at a place, for each angle; infinite where a beam misses it."""
     along = right_m * np.sin(angle) + front_m * np.cos(angle)
     aside = right_m * np.cos(angle) - front_m * np.sin(angle)

@@ -1,0 +1,123 @@
+"""`edge-agent sensors` and `edge-agent simulate`, as a person and a script meet them."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, wait_for
+
+from edge_agent.cli import main
+from edge_agent.sensors.i2c import chips
+
+SENSORS = """
+[[sensor]]
+kind = "i2c"
+name = "phone"
+chip = "mpu6050"
+bus = "simulated"
+slot = "imu_phone"
+[[sensor]]
+kind = "i2c"
+name = "room"
+chip = "d6t"
+bus = "simulated"
+[[sensor]]
+kind = "gps"
+name = "gps"
+port = "/dev/no-such-receiver"
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path, random_model: Path) -> str:
+    file = tmp_path / "edge-agent.toml"
+    file.write_text(f"[model]\npath = '{random_model}'\n{SENSORS}")
+    return str(file)
+
+
+def test_list_says_what_is_configured_and_what_is_not_there(config: str, capsys):
+    assert main(["sensors", "list", "-c", config, "--json"]) == 0
+    rows = {row["name"]: row for row in map(json.loads, capsys.readouterr().out.splitlines())}
+    assert list(rows) == ["phone", "room", "gps"]
+    assert rows["phone"]["slot"] == "imu_phone"
+    assert rows["phone"]["simulated"]
+    assert len(rows["room"]["channels"]) == 17
+    assert rows["gps"]["missing_devices"] == ["/dev/no-such-receiver"]
+    assert main(["sensors", "list", "-c", config]) == 0
+    assert "/dev/no-such-receiver is not there" in capsys.readouterr().out
+
+
+def test_chips_lists_every_chip(capsys):
+    assert main(["sensors", "chips", "--json"]) == 0
+    assert [json.loads(line)["name"] for line in capsys.readouterr().out.splitlines()] == list(chips.NAMES)
+    assert main(["sensors", "chips"]) == 0
+    said = capsys.readouterr().out
+    assert all(name in said for name in chips.NAMES)
+
+
+def test_an_unknown_name_is_answered_with_the_nearest(config: str, capsys):
+    assert main(["sensors", "tail", "fone", "-c", config]) == 1
+    said = capsys.readouterr().err
+    assert 'did you mean "phone"?' in said
+    assert "phone, room, gps" in said
+
+
+@pytest.mark.e2e
+def test_tail_shows_live_values(config: str, capsys):
+    assert main(["sensors", "tail", "phone", "-c", config, "--duration", "1.5", "--json"]) == 0
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert last["rate_hz"] == pytest.approx(100, rel=0.1)
+    assert set(last["values"]) == {"acc_x", "acc_y", "acc_z", "gyro_x", "gyro_y", "gyro_z"}
+    assert main(["sensors", "tail", "room", "-c", config, "--duration", "1.5"]) == 0
+    assert "(+9 channels)" in capsys.readouterr().out
+
+
+@pytest.mark.e2e
+def test_a_sensor_that_gives_nothing_says_why(config: str, capsys):
+    assert main(["sensors", "tail", "gps", "-c", config, "--duration", "1"]) == 0
+    assert "/dev/no-such-receiver is not there" in capsys.readouterr().err
+    assert main(["sensors", "plot", "gps", "-c", config, "--duration", "0.5"]) == 1
+    assert '"gps" gave nothing' in capsys.readouterr().err
+
+
+@pytest.mark.e2e
+def test_plot_draws_in_the_terminal_and_into_a_file(config: str, tmp_path: Path, capsys):
+    pytest.importorskip("plotext")
+    picture = tmp_path / "phone.png"
+    assert main(["sensors", "plot", "phone", "-c", config, "--duration", "1", "--png", str(picture)]) == 0
+    assert "acc_x" in capsys.readouterr().out
+    assert picture.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize(
+    ("device", "what"), [("board", "firmware bridge"), ("gps", "gps"), ("ld06", "lidar ld06")]
+)
+def test_a_simulated_device_is_found_by_probing_its_port(device: str, what: str, tmp_path: Path, capsys):
+    link = tmp_path / "port"
+    simulated = subprocess.Popen(
+        [sys.executable, "-m", "edge_agent", "simulate", device, "--link", str(link), "--garbage-every", "3"],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    try:
+        wait_for(link.exists, 20, "the port")
+        assert main(["sensors", "probe", "--port", str(link), "--json"]) == 0
+        (found,) = map(json.loads, capsys.readouterr().out.splitlines())
+        assert found["what"].startswith(what), found
+        assert f'port = "{link}"' in found["hint"]
+    finally:
+        simulated.send_signal(signal.SIGINT)
+        assert simulated.wait(10) == 0
+    assert not link.exists()
+
+
+def test_a_port_that_exists_is_not_overwritten(tmp_path: Path, capsys):
+    (tmp_path / "file").write_text("mine")
+    assert main(["simulate", "gps", "--link", str(tmp_path / "file")]) == 1
+    assert "exists" in capsys.readouterr().err
+    assert (tmp_path / "file").read_text() == "mine"
