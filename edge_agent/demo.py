@@ -30,7 +30,7 @@ from edge_agent.demo_processes import broker, process, terminate
 from edge_agent.demo_world import World, invented, recorded
 from edge_agent.errors import DeliveryError, ModelError
 from edge_agent.liveview import Lines, View, render, source
-from edge_agent.runtime import signals
+from edge_agent.runtime import begin, join, signals
 from edge_agent.sensors.simulated import SimulatedMcu
 
 NODE = "demo"
@@ -119,14 +119,12 @@ def _world(console: Console) -> World:
 
 @contextmanager
 def _thread(run: Callable[[threading.Event], None]) -> Iterator[None]:
-    stop = threading.Event()
-    thread = threading.Thread(target=run, args=(stop,), daemon=True)
-    thread.start()
+    worker = begin("demo", run)
     try:
         yield
     finally:
-        stop.set()
-        thread.join(2)
+        worker.stop.set()
+        join([worker], 2.0)
 
 
 @contextmanager

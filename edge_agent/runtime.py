@@ -42,11 +42,31 @@ class ShutdownError(EdgeAgentError, RuntimeError):
 
 
 @dataclass(slots=True)
-class _Worker:
+class Worker:
     """A thread and the event that ends it."""
 
     thread: threading.Thread
     stop: threading.Event
+
+
+def begin(name: str, run: Callable[[threading.Event], None], stop: threading.Event | None = None) -> Worker:
+    """Run `run(stop)` in a thread; the only place where a thread of ours begins.
+
+    Daemon threads: one that hangs in a driver must not keep a process alive that wants to end.
+    """
+    stop = stop or threading.Event()
+    thread = threading.Thread(target=run, args=(stop,), name=name, daemon=True)
+    thread.start()
+    return Worker(thread, stop)
+
+
+def join(workers: Sequence[Worker], timeout_s: float) -> list[str]:
+    """Wait for all together; the names of those that are still there."""
+    deadline_s = time.monotonic() + timeout_s
+    for worker in workers:
+        if worker.thread.ident is not None:
+            worker.thread.join(max(0.0, deadline_s - time.monotonic()))
+    return [worker.thread.name for worker in workers if worker.thread.is_alive()]
 
 
 class Agent:
@@ -101,12 +121,12 @@ class Agent:
         Raises ConfigurationError when a sensor says that its settings cannot work, ShutdownError when a
         thread does not end in time.
         """
-        workers: list[_Worker] = []
-        delivery = _Worker(threading.Thread(), threading.Event())
+        workers: list[Worker] = []
+        delivery = Worker(threading.Thread(), threading.Event())
         self._parts.language.start()
         try:
-            delivery = self._begin("delivery", self.publisher.run, threading.Event())
-            workers += [self._begin(stage.name, stage.run, threading.Event()) for stage in self._stages]
+            delivery = begin("delivery", self.publisher.run)
+            workers += [begin(stage.name, stage.run) for stage in self._stages]
             status = f"{len(self._parts.config.sources)} sensors, model {self._parts.model.name}"
             _log.info("running: %s", status)
             self._notifier.ready(status)
@@ -116,13 +136,7 @@ class Agent:
         if self._fatal is not None:
             raise self._fatal
 
-    def _begin(self, name: str, run: Callable[[threading.Event], None], stop: threading.Event) -> _Worker:
-        # Daemon threads: one that hangs in a driver must not keep a process alive that wants to end.
-        thread = threading.Thread(target=run, args=(stop,), name=name, daemon=True)
-        thread.start()
-        return _Worker(thread, stop)
-
-    def _watch(self, workers: Sequence[_Worker]) -> None:
+    def _watch(self, workers: Sequence[Worker]) -> None:
         """Report and feed the watchdog, until told to stop."""
         interval_s = self._notifier.watchdog_interval_s
         fed_s = complained_s = -float("inf")
@@ -138,7 +152,7 @@ class Agent:
                 fed_s = now_s
                 self._notifier.alive()
 
-    def problem(self, workers: Sequence[_Worker]) -> str:
+    def problem(self, workers: Sequence[Worker]) -> str:
         """Why the watchdog is not fed; empty while every stage moves or rests for a good reason."""
         for worker in workers:
             if not worker.thread.is_alive() and not self._may_end(worker.thread.name):
@@ -158,7 +172,7 @@ class Agent:
             return f"delivery has not moved for {now_s - since_s:.0f} s"
         return ""
 
-    def _end(self, workers: Sequence[_Worker], delivery: _Worker) -> None:
+    def _end(self, workers: Sequence[Worker], delivery: Worker) -> None:
         """Signal all, then join all; the broker last, so that it hears what the others said at the end."""
         _log.info("stopping")
         self._notifier.stopping()
@@ -166,11 +180,11 @@ class Agent:
             worker.stop.set()
         self.wording.jobs.wake()
         self._parts.language.stop()
-        alive = _join(workers, STOP_S)
+        alive = join(workers, STOP_S)
         self.reporter.sensors(everything=False)
         delivery.stop.set()
         self.publisher.wake()
-        alive += _join([delivery], FAREWELL_S)
+        alive += join([delivery], FAREWELL_S)
         if alive:
             raise ShutdownError(f"did not end in time: {', '.join(alive)}")
 
@@ -182,17 +196,16 @@ def live(sensor: Sensor, clock: Clock, duration_s: float) -> Iterator[list[Chunk
     """
     stop, faults = threading.Event(), list[ConfigurationError]()
     source = Acquisition(sensor, clock, faults.append)
-    thread = threading.Thread(target=source.run, args=(stop,), name=source.name, daemon=True)
     deadline_s = time.monotonic() + (duration_s or math.inf)
     with signals(stop.set):
-        thread.start()
+        worker = begin(source.name, source.run, stop)
         try:
             while time.monotonic() < deadline_s and not (source.finished or faults or stop.is_set()):
                 stop.wait(TICK_S)
                 yield source.chunks.take_all()
         finally:
             stop.set()
-            thread.join(STOP_S)
+            join([worker], STOP_S)
     if faults:
         raise faults[0]
 
@@ -203,12 +216,11 @@ def play(device: SimulatedSerial, faults: Mapping[Callable[[], None], float], du
     A device that a fault has unplugged is plugged in again after UNPLUGGED_S.
     """
     stop = threading.Event()
-    thread = threading.Thread(target=device.run, args=(stop,), name="simulated device", daemon=True)
     begun_s = time.monotonic()
     due_s = {fault: begun_s + every_s for fault, every_s in faults.items()}
     plug_s = math.inf
     with signals(stop.set):
-        thread.start()
+        worker = begin("simulated device", device.run, stop)
         while not stop.wait(TICK_S) and time.monotonic() - begun_s < (duration_s or math.inf):
             for fault in [fault for fault, at_s in due_s.items() if at_s <= time.monotonic()]:
                 fault()
@@ -218,16 +230,7 @@ def play(device: SimulatedSerial, faults: Mapping[Callable[[], None], float], du
                 device.plug()
                 plug_s = math.inf
         stop.set()
-        thread.join(STOP_S)
-
-
-def _join(workers: Sequence[_Worker], timeout_s: float) -> list[str]:
-    """Wait for all together; the names of those that are still there."""
-    deadline_s = time.monotonic() + timeout_s
-    for worker in workers:
-        if worker.thread.ident is not None:
-            worker.thread.join(max(0.0, deadline_s - time.monotonic()))
-    return [worker.thread.name for worker in workers if worker.thread.is_alive()]
+        join([worker], STOP_S)
 
 
 @contextmanager

@@ -26,14 +26,13 @@ ONE_MODULE_EACH = {
     "amqtt",
     "cv2",
     "matplotlib",
-    "mcap",
     "plotext",
     "pooch",
     "pynmea2",
 }
 
 LOWER = {"types", "errors"}
-UPPER = {"runtime", "cli", "cli_record", "cli_sensors", "cli_simulate", "__main__", "demo"}
+UPPER = {"runtime", "cli", "cli_record", "cli_sensors", "cli_simulate", "record", "__main__", "demo"}
 
 
 def imported(path):

@@ -1,7 +1,7 @@
 """Records the sensors of a configuration, without perceiving anything: `edge-agent record`.
 
-Owns its threads as `runtime` owns the agent's: one for each sensor, one for the recorder; the caller's thread
-watches. The sensors end first, so that the recorder has everything that they gave.
+Threads: one for each sensor, one for the recorder; the caller's watches. The sensors end first, so that the
+recorder has everything that they gave.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from edge_agent.manifest import Manifest
 from edge_agent.record.encoding import RecordingError, Source
 from edge_agent.record.mcap_file import Header
 from edge_agent.record.recorder import Progress, Recorder
+from edge_agent.runtime import begin, join
 from edge_agent.sensors.channels import Channel, channels_of
 from edge_agent.sensors.i2c import chips
 from edge_agent.stages import Acquisition
@@ -115,9 +116,9 @@ class Session:
         `show` is called at every tick. Raises ConfigurationError where a sensor cannot work as configured,
         RecordingError where the disk takes no more or a thread does not end.
         """
-        ended, written = threading.Event(), threading.Event()
-        sensing = [_begin(source.name, source.run, ended) for source in self._sources]
-        recording = _begin(self._recorder.name, self._recorder.run, written)
+        ended = threading.Event()
+        sensing = [begin(source.name, source.run, ended) for source in self._sources]
+        recording = begin(self._recorder.name, self._recorder.run)
         try:
             end_ns = self._clock.monotonic_ns() + duration_s * _NS_PER_S
             while not (stop.wait(TICK_S) or self._over(end_ns)):
@@ -126,9 +127,9 @@ class Session:
                 show(self._recorder.progress)
         finally:
             ended.set()
-            alive = _join(sensing, STOP_S)
-            written.set()
-            alive += _join([recording], LAST_WRITE_S)
+            alive = join(sensing, STOP_S)
+            recording.stop.set()
+            alive += join([recording], LAST_WRITE_S)
         if self._fatal is not None:
             raise self._fatal
         if self._recorder.error:
@@ -141,15 +142,3 @@ class Session:
         if self._fatal is not None or self._recorder.error:
             return True
         return self._clock.monotonic_ns() >= end_ns or all(source.finished for source in self._sources)
-
-
-def _begin(name: str, run: Callable[[threading.Event], None], stop: threading.Event) -> threading.Thread:
-    thread = threading.Thread(target=run, args=(stop,), name=name, daemon=True)
-    thread.start()
-    return thread
-
-
-def _join(threads: Sequence[threading.Thread], timeout_s: float) -> list[str]:
-    for thread in threads:
-        thread.join(timeout_s)
-    return [thread.name for thread in threads if thread.is_alive()]
