@@ -65,7 +65,7 @@ def test_the_example_keeps_the_contract_that_the_document_runs(installed: Path, 
     file = tmp_path / "test_barometer.py"
     file.write_text(example("contract"))
     result = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(file)],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--rootdir={tmp_path}", str(file)],
         env={"PYTHONPATH": f"{installed}:{ROOT}", "PATH": ""},
         cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False,
     )  # fmt: skip
