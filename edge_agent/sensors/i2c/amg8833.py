@@ -13,7 +13,7 @@ import numpy.typing as npt
 from edge_agent.errors import SensorError
 from edge_agent.sensors.channels import Channel
 from edge_agent.sensors.i2c.bus import I2CBus
-from edge_agent.sensors.i2c.driver import Chip, Driver, Reading, Registers, Wait
+from edge_agent.sensors.i2c.driver import Chip, Reading, Registers, Wait
 from edge_agent.types import Float32
 
 PCTL, RST, FPSC, STAT, SCLR = 0x00, 0x01, 0x02, 0x04, 0x05
@@ -115,9 +115,4 @@ def identify(bus: I2CBus, address: int) -> bool:
         return False
 
 
-def make(bus: I2CBus, address: int, rate_hz: float | None, wait: Wait) -> Driver:
-    """See MakeDriver."""
-    return Amg8833(bus, address, rate_hz, wait)
-
-
-CHIP = Chip("amg8833", "thermal", "Grid-EYE AMG88: 8x8 temperatures", (0x69, 0x68), make, identify)
+CHIP = Chip("amg8833", "thermal", "Grid-EYE AMG88: 8x8 temperatures", (0x69, 0x68), Amg8833, identify)

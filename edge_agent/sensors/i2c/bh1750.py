@@ -11,7 +11,7 @@ import numpy as np
 from edge_agent.errors import SensorError
 from edge_agent.sensors.channels import Channel
 from edge_agent.sensors.i2c.bus import I2CBus
-from edge_agent.sensors.i2c.driver import Chip, Driver, Reading, Wait
+from edge_agent.sensors.i2c.driver import Chip, Reading, Wait
 
 POWER_ON, RESET, ONE_TIME_H = 0x01, 0x07, 0x20
 USUAL_TIME = (0x42, 0x65)  # measurement time register 69, its upper three and lower five bits
@@ -78,9 +78,4 @@ def identify(bus: I2CBus, address: int) -> bool:
     return rest in (value * (len(rest) // 2), b"\xff" * len(rest))
 
 
-def make(bus: I2CBus, address: int, rate_hz: float | None, wait: Wait) -> Driver:
-    """See MakeDriver."""
-    return Bh1750(bus, address, rate_hz, wait)
-
-
-CHIP = Chip("bh1750", "environment", "BH1750: illuminance", (0x23, 0x5C), make, identify)
+CHIP = Chip("bh1750", "environment", "BH1750: illuminance", (0x23, 0x5C), Bh1750, identify)

@@ -15,7 +15,7 @@ import numpy as np
 from edge_agent.errors import SensorError
 from edge_agent.sensors.channels import Channel
 from edge_agent.sensors.i2c.bus import I2CBus
-from edge_agent.sensors.i2c.driver import Chip, Driver, Reading, Registers, Wait
+from edge_agent.sensors.i2c.driver import Chip, Reading, Registers, Wait
 
 CALIB_LOW, CALIB_LOW_BYTES, CALIB_HIGH, CALIB_HIGH_BYTES = 0x88, 26, 0xE1, 7
 ID, RESET, CTRL_HUM, STATUS, CTRL_MEAS, DATA = 0xD0, 0xE0, 0xF2, 0xF3, 0xF4, 0xF7
@@ -136,9 +136,6 @@ def identify(bus: I2CBus, address: int) -> bool:
         return False
 
 
-def make(bus: I2CBus, address: int, rate_hz: float | None, wait: Wait) -> Driver:
-    """See MakeDriver."""
-    return Bme280(bus, address, rate_hz, wait)
-
-
-CHIP = Chip("bme280", "environment", "BME280: temperature, humidity, pressure", (0x76, 0x77), make, identify)
+CHIP = Chip(
+    "bme280", "environment", "BME280: temperature, humidity, pressure", (0x76, 0x77), Bme280, identify
+)

@@ -12,7 +12,7 @@ import numpy as np
 from edge_agent.errors import SensorError
 from edge_agent.sensors.channels import Channel
 from edge_agent.sensors.i2c.bus import I2CBus
-from edge_agent.sensors.i2c.driver import Chip, Driver, Reading, Registers, Wait
+from edge_agent.sensors.i2c.driver import Chip, Reading, Registers, Wait
 from edge_agent.sensors.i2c.mpu6050 import CHANNELS as SIX_AXES
 
 CHIP_ID, PAGE_ID, ACC_DATA, CALIB_STAT, ST_RESULT = 0x00, 0x07, 0x08, 0x35, 0x36  # section 4.2
@@ -100,9 +100,4 @@ def identify(bus: I2CBus, address: int) -> bool:
         return False
 
 
-def make(bus: I2CBus, address: int, rate_hz: float | None, wait: Wait) -> Driver:
-    """See MakeDriver."""
-    return Bno055(bus, address, rate_hz, wait)
-
-
-CHIP = Chip("bno055", "imu", "BNO055: 6 axes and orientation", (0x28, 0x29), make, identify)
+CHIP = Chip("bno055", "imu", "BNO055: 6 axes and orientation", (0x28, 0x29), Bno055, identify)

@@ -12,7 +12,7 @@ import numpy as np
 
 from edge_agent.sensors.i2c import mpu6050
 from edge_agent.sensors.i2c.bus import I2CBus
-from edge_agent.sensors.i2c.driver import Chip, Driver, Reading, Registers, Wait
+from edge_agent.sensors.i2c.driver import Chip, Reading, Registers, Wait
 from edge_agent.sensors.units import STANDARD_GRAVITY
 
 REG_BANK_SEL, BANK_0, BANK_2 = 0x7F, 0x00, 0x20
@@ -104,9 +104,4 @@ def identify(bus: I2CBus, address: int) -> bool:
         return False
 
 
-def make(bus: I2CBus, address: int, rate_hz: float | None, wait: Wait) -> Driver:
-    """See MakeDriver."""
-    return Icm20948(bus, address, rate_hz, wait)
-
-
-CHIP = Chip("icm20948", "imu", "ICM-20948: 6 of its 9 axes", (0x69, 0x68), make, identify)
+CHIP = Chip("icm20948", "imu", "ICM-20948: 6 of its 9 axes", (0x69, 0x68), Icm20948, identify)

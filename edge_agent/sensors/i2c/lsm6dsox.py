@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from edge_agent.errors import SensorError
 from edge_agent.sensors.i2c.bus import I2CBus
-from edge_agent.sensors.i2c.driver import Chip, Driver, Reading, Registers, Wait
+from edge_agent.sensors.i2c.driver import Chip, Reading, Registers, Wait
 from edge_agent.sensors.i2c.mpu6050 import CHANNELS
 from edge_agent.sensors.units import STANDARD_GRAVITY
 from edge_agent.types import Float32
@@ -137,9 +137,4 @@ def identify(bus: I2CBus, address: int) -> bool:
         return False
 
 
-def make(bus: I2CBus, address: int, rate_hz: float | None, wait: Wait) -> Driver:
-    """See MakeDriver."""
-    return Lsm6dsox(bus, address, rate_hz, wait)
-
-
-CHIP = Chip("lsm6dsox", "imu", "LSM6DSOX or LSM6DSO: 6 axes", (0x6A, 0x6B), make, identify)
+CHIP = Chip("lsm6dsox", "imu", "LSM6DSOX or LSM6DSO: 6 axes", (0x6A, 0x6B), Lsm6dsox, identify)

@@ -12,7 +12,7 @@ import numpy as np
 from edge_agent.errors import SensorError
 from edge_agent.sensors.channels import Channel
 from edge_agent.sensors.i2c.bus import I2CBus
-from edge_agent.sensors.i2c.driver import Chip, Driver, Reading, Registers, Wait
+from edge_agent.sensors.i2c.driver import Chip, Reading, Registers, Wait
 
 STATUS, OUT_OF_RANGE, FILTERED, BASELINE = 0x00, 0x02, 0x04, 0x1E
 BASELINE_FILTER, THRESHOLDS, CONFIG_1, CONFIG_2, ECR = 0x2B, 0x41, 0x5C, 0x5D, 0x5E
@@ -111,9 +111,6 @@ def identify(bus: I2CBus, address: int) -> bool:
         return False
 
 
-def make(bus: I2CBus, address: int, rate_hz: float | None, wait: Wait) -> Driver:
-    """See MakeDriver."""
-    return Mpr121(bus, address, rate_hz, wait)
-
-
-CHIP = Chip("mpr121", "capacitance", "MPR121: 12 touch electrodes", (0x5A, 0x5B, 0x5C, 0x5D), make, identify)
+CHIP = Chip(
+    "mpr121", "capacitance", "MPR121: 12 touch electrodes", (0x5A, 0x5B, 0x5C, 0x5D), Mpr121, identify
+)

@@ -12,7 +12,7 @@ import numpy as np
 
 from edge_agent.sensors.channels import Channel
 from edge_agent.sensors.i2c.bus import I2CBus
-from edge_agent.sensors.i2c.driver import Chip, Driver, Reading, Registers, Wait
+from edge_agent.sensors.i2c.driver import Chip, Reading, Registers, Wait
 from edge_agent.sensors.units import STANDARD_GRAVITY
 
 SMPLRT_DIV, CONFIG, GYRO_CONFIG, ACCEL_CONFIG, ACCEL_CONFIG_2 = 0x19, 0x1A, 0x1B, 0x1C, 0x1D
@@ -95,9 +95,4 @@ def identify(bus: I2CBus, address: int) -> bool:
         return False
 
 
-def make(bus: I2CBus, address: int, rate_hz: float | None, wait: Wait) -> Driver:
-    """See MakeDriver."""
-    return Mpu6050(bus, address, rate_hz, wait)
-
-
-CHIP = Chip("mpu6050", "imu", "MPU-6050, 6500, 9250 or 9255: 6 axes", (0x68, 0x69), make, identify)
+CHIP = Chip("mpu6050", "imu", "MPU-6050, 6500, 9250 or 9255: 6 axes", (0x68, 0x69), Mpu6050, identify)

@@ -11,7 +11,7 @@ import numpy as np
 
 from edge_agent.sensors.channels import Channel
 from edge_agent.sensors.i2c.bus import I2CBus
-from edge_agent.sensors.i2c.driver import Chip, Driver, Reading, Wait
+from edge_agent.sensors.i2c.driver import Chip, Reading, Wait
 from edge_agent.sensors.i2c.sensirion import Commands
 
 START, START_LOW_POWER, STOP, READ, READY = 0x21B1, 0x21AC, 0x3F86, 0xEC05, 0xE4B8
@@ -91,9 +91,4 @@ def identify(bus: I2CBus, address: int) -> bool:
     return True
 
 
-def make(bus: I2CBus, address: int, rate_hz: float | None, wait: Wait) -> Driver:
-    """See MakeDriver."""
-    return Scd41(bus, address, rate_hz, wait)
-
-
-CHIP = Chip("scd41", "environment", "SCD40 or 41: CO2, temperature, humidity", (0x62,), make, identify)
+CHIP = Chip("scd41", "environment", "SCD40 or 41: CO2, temperature, humidity", (0x62,), Scd41, identify)

@@ -12,7 +12,7 @@ import numpy as np
 from edge_agent.errors import SensorError
 from edge_agent.sensors.channels import Channel
 from edge_agent.sensors.i2c.bus import I2CBus
-from edge_agent.sensors.i2c.driver import Chip, Driver, Reading, Wait
+from edge_agent.sensors.i2c.driver import Chip, Reading, Wait
 from edge_agent.sensors.i2c.sensirion import Commands
 
 MEASURE, BREAK, RESET, STATUS, CLEAR_STATUS = 0x2400, 0x3093, 0x30A2, 0xF32D, 0x3041
@@ -69,9 +69,4 @@ def identify(bus: I2CBus, address: int) -> bool:
         return False
 
 
-def make(bus: I2CBus, address: int, rate_hz: float | None, wait: Wait) -> Driver:
-    """See MakeDriver."""
-    return Sht31(bus, address, rate_hz, wait)
-
-
-CHIP = Chip("sht31", "environment", "SHT30, 31 or 35: temperature, humidity", (0x44, 0x45), make, identify)
+CHIP = Chip("sht31", "environment", "SHT30, 31 or 35: temperature, humidity", (0x44, 0x45), Sht31, identify)

@@ -14,7 +14,7 @@ import numpy as np
 from edge_agent.errors import SensorError
 from edge_agent.sensors.channels import Channel
 from edge_agent.sensors.i2c.bus import I2CBus
-from edge_agent.sensors.i2c.driver import Chip, Driver, Reading, Registers, Wait
+from edge_agent.sensors.i2c.driver import Chip, Reading, Registers, Wait
 from edge_agent.sensors.i2c.vl53 import ADDRESS, VL53L0X_MODEL_ID, is_vl53l0x, until
 
 START, SEQUENCE, INTERRUPT_CONFIG, INTERRUPT_CLEAR, INTERRUPT_STATUS = 0x00, 0x01, 0x0A, 0x0B, 0x13
@@ -172,9 +172,6 @@ def identify(bus: I2CBus, address: int) -> bool:
         return False
 
 
-def make(bus: I2CBus, address: int, rate_hz: float | None, wait: Wait) -> Driver:
-    """See MakeDriver."""
-    return Vl53l0x(bus, address, rate_hz, wait)
-
-
-CHIP = Chip("vl53l0x", "depth", "VL53L0X: distance up to 2 m by time of flight", (ADDRESS,), make, identify)
+CHIP = Chip(
+    "vl53l0x", "depth", "VL53L0X: distance up to 2 m by time of flight", (ADDRESS,), Vl53l0x, identify
+)

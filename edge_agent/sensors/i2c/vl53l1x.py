@@ -14,7 +14,7 @@ import numpy as np
 from edge_agent.errors import SensorError
 from edge_agent.sensors.channels import Channel
 from edge_agent.sensors.i2c.bus import I2CBus
-from edge_agent.sensors.i2c.driver import Chip, Driver, Reading, Registers, Wait
+from edge_agent.sensors.i2c.driver import Chip, Reading, Registers, Wait
 from edge_agent.sensors.i2c.vl53 import ADDRESS, is_vl53l0x, not_the_chip, refuse_vl53l0x, until
 
 SOFT_RESET, VHV_LOOP_BOUND, VHV_INIT, CONFIGURATION = 0x0000, 0x0008, 0x000B, 0x002D
@@ -126,9 +126,6 @@ def identify(bus: I2CBus, address: int) -> bool:
         return False
 
 
-def make(bus: I2CBus, address: int, rate_hz: float | None, wait: Wait) -> Driver:
-    """See MakeDriver."""
-    return Vl53l1x(bus, address, rate_hz, wait)
-
-
-CHIP = Chip("vl53l1x", "depth", "VL53L1X: distance up to 4 m by time of flight", (ADDRESS,), make, identify)
+CHIP = Chip(
+    "vl53l1x", "depth", "VL53L1X: distance up to 4 m by time of flight", (ADDRESS,), Vl53l1x, identify
+)
