@@ -230,9 +230,9 @@ def test_a_scanner_that_is_silent_or_held_is_given_up():
 
 @pytest.fixture
 def pair(tmp_path: Path):
-    clock = SystemClock()
+    clock = SystemClock(speed=3.0)
     with (
-        SimulatedLd06(room(), clock, link=tmp_path / "lidar") as lidar,
+        SimulatedLd06(room(), clock, link=tmp_path / "lidar", spin_up_s=0.0) as lidar,
         rig(lidar, ld06_sensor("lidar", "room", str(lidar.path), clock=clock)) as both,
     ):
         yield both
@@ -244,8 +244,9 @@ class TestContract(SensorContract):
 
     @pytest.fixture
     def sensor(self, tmp_path: Path):
-        clock = SystemClock()
-        with SimulatedLd06(room(), clock, link=tmp_path / "lidar") as lidar, running(lidar):
+        clock = SystemClock(speed=3.0)
+        link = tmp_path / "lidar"
+        with SimulatedLd06(room(), clock, link=link, spin_up_s=0.0) as lidar, running(lidar):
             yield ld06_sensor("lidar", "room", str(lidar.path), clock=clock)
 
 

@@ -264,7 +264,7 @@ def test_the_simulated_scanner_answers_as_the_document_says():
 
 @pytest.fixture
 def pair(tmp_path: Path):
-    clock = SystemClock()
+    clock = SystemClock(speed=3.0)
     with (
         SimulatedRplidar(room(), clock, link=tmp_path / "lidar", turns_hz=10.0, spin_up_s=0.0) as lidar,
         rig(lidar, rplidar_sensor("lidar", "room", str(lidar.path), clock=clock)) as both,
@@ -278,8 +278,8 @@ class TestContract(SensorContract):
 
     @pytest.fixture
     def sensor(self, tmp_path: Path):
-        clock, link = SystemClock(), tmp_path / "lidar"
-        with SimulatedRplidar(room(), clock, link=link, turns_hz=10.0) as lidar, running(lidar):
+        clock, link = SystemClock(speed=3.0), tmp_path / "lidar"
+        with SimulatedRplidar(room(), clock, link=link, spin_up_s=0.0) as lidar, running(lidar):
             yield rplidar_sensor("lidar", "room", str(lidar.path), clock=clock)
 
 
