@@ -18,7 +18,6 @@ import pytest
 cv2 = pytest.importorskip("cv2", reason="pip install 'iotlm-edge[camera]'")
 
 from conftest import wait_for
-from contracts.sensor import SensorContract
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,6 +25,7 @@ from edge_agent.clock import NS_PER_S, ManualClock, SystemClock
 from edge_agent.errors import ConfigurationError, SensorError
 from edge_agent.sensors.camera import SILENCE_LIMIT_S, CameraSensor
 from edge_agent.sensors.video_frames import Frame, Holes, Pace, Pixels
+from edge_agent.testing import SensorContract
 from edge_agent.types import SensorState
 
 DATA = Path(os.environ.get("EDGE_AGENT_DATA", Path(__file__).parents[2] / "shared" / "data"))

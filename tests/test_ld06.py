@@ -11,7 +11,6 @@ from types import MappingProxyType
 
 import numpy as np
 import pytest
-from contracts.sensor import SensorContract
 from hypothesis import given
 from hypothesis import strategies as st
 from serial_rig import Rig, rig, running, wait_until
@@ -23,6 +22,7 @@ from edge_agent.sensors.scan import CHANNELS
 from edge_agent.sensors.simulated_chips.world import Played
 from edge_agent.sensors.simulated_ld06 import Ld06Device, SimulatedLd06
 from edge_agent.sensors.simulated_lidar import around, room
+from edge_agent.testing import SensorContract
 from edge_agent.types import Chunk, SensorHealth, SensorState
 
 # LD19 Development Manual v2.3, section 3: the example of a packet.

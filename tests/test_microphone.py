@@ -14,12 +14,12 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 import soundfile
-from contracts.sensor import SensorContract
 
 from edge_agent.clock import NS_PER_S, ManualClock, SystemClock
 from edge_agent.errors import ConfigurationError, SensorError
 from edge_agent.sensors import microphone
 from edge_agent.sensors.microphone import QUEUE_BLOCKS, MicrophoneSensor
+from edge_agent.testing import SensorContract
 from edge_agent.types import SensorState
 
 

@@ -11,7 +11,6 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 from conftest import wait_for
-from contracts.sensor import SensorContract
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
@@ -21,6 +20,7 @@ from edge_agent.delivery.payloads import schema
 from edge_agent.errors import DeliveryError
 from edge_agent.sensors.channels import Channel
 from edge_agent.sensors.network import MAX_PAYLOAD_BYTES, MAX_SEQUENCE, Arrival, NetworkSensor, parse
+from edge_agent.testing import SensorContract
 from edge_agent.types import SensorState
 
 GAZE = (Channel("x", "screen"), Channel("y", "screen"))

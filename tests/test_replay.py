@@ -11,13 +11,13 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 import soundfile
-from contracts.sensor import SensorContract
 
 from edge_agent.clock import NS_PER_S, ManualClock, SystemClock
 from edge_agent.errors import ConfigurationError
 from edge_agent.manifest import Slot
 from edge_agent.sensors.recording import IMU_COLUMNS
 from edge_agent.sensors.replay import ReplaySensor, read_recording
+from edge_agent.testing import SensorContract
 from edge_agent.types import SensorState
 from edge_agent.windows import Windows
 

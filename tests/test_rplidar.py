@@ -9,7 +9,6 @@ from types import MappingProxyType
 
 import numpy as np
 import pytest
-from contracts.sensor import SensorContract
 from hypothesis import given
 from hypothesis import strategies as st
 from serial_rig import Rig, rig, running, wait_until
@@ -20,6 +19,7 @@ from edge_agent.sensors.rplidar import Point, RplidarSession, follows, parse_poi
 from edge_agent.sensors.scan import CHANNELS
 from edge_agent.sensors.simulated_lidar import room
 from edge_agent.sensors.simulated_rplidar import RplidarDevice, SimulatedRplidar
+from edge_agent.testing import SensorContract
 from edge_agent.types import Chunk, SensorHealth, SensorState
 
 STEP_US = 4000

@@ -13,12 +13,12 @@ from types import MappingProxyType
 
 import numpy as np
 import pytest
-from contracts.sensor import SensorContract
 
 from edge_agent.errors import ConfigurationError
 from edge_agent.sensors.bridge import StreamTarget
 from edge_agent.sensors.serial import SerialBridgeSensor
 from edge_agent.sensors.simulated import IMU_CHANNELS, IMU_UNITS, SimulatedMcu, SimulatedStream, simulated_imu
+from edge_agent.testing import SensorContract
 from edge_agent.types import Chunk, SensorState
 
 PHONE = StreamTarget("phone", "imu_phone", IMU_CHANNELS, IMU_UNITS)

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
-from contracts.sensor import SensorContract
 
 from edge_agent.clock import ManualClock
 from edge_agent.manifest import Modality
@@ -23,6 +22,7 @@ from edge_agent.sensors.i2c.bus import I2CBus
 from edge_agent.sensors.i2c.sensor import I2CSensor
 from edge_agent.sensors.simulated_chips.chip import RegisterChip, SimulatedAdapter
 from edge_agent.sensors.simulated_chips.world import steady
+from edge_agent.testing import SensorContract
 from edge_agent.types import SensorState
 
 RECOVERS_WITHIN_S = 5.0

@@ -8,7 +8,6 @@ from types import MappingProxyType
 
 import numpy as np
 import pytest
-from contracts.sensor import SensorContract
 
 from edge_agent.errors import ConfigurationError
 from edge_agent.sensors.simulated import (
@@ -19,6 +18,7 @@ from edge_agent.sensors.simulated import (
     simulated_imu,
 )
 from edge_agent.sensors.units import STANDARD_GRAVITY
+from edge_agent.testing import SensorContract
 from edge_agent.types import SensorState
 
 
