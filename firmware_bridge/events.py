@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 PROTOCOL_VERSION = 1
@@ -81,11 +81,27 @@ class SensorDescriptor:
     total: int = 1
     simulated: bool = False
     """The values were made up by a model of the sensor: never so for a recording that is played."""
+    repeat: int = 1
+    """How often a sample has the channels, one list after the other: the rows of an image, say."""
 
     @property
     def sample_bytes(self) -> int:
         """Bytes of one sample of all channels."""
-        return len(self.channels) * self.format.size_bytes
+        return len(self.channels) * self.repeat * self.format.size_bytes
+
+    def columns(self) -> tuple[Channel, ...]:
+        """The channel of every value of a sample, in order, (channels * repeat,).
+
+        Where the channels repeat, each name ends in which repetition it is, padded with zeros: `c00_07`.
+        """
+        if self.repeat == 1:
+            return self.channels
+        width = len(str(self.repeat - 1))
+        return tuple(
+            replace(channel, name=f"{channel.name}_{number:0{width}}")
+            for number in range(self.repeat)
+            for channel in self.channels
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +120,8 @@ class Stop:
 class Samples:
     """Device: n samples of one sensor.
 
-    `data` is n x channels raw values in row order, in the descriptor's format. The first sample was
-    taken at `time_us` of the device's clock; then every `interval_us`, or, where that is None, each
+    `data` is n x repeat x channels raw values in row order, in the descriptor's format. The first sample
+    was taken at `time_us` of the device's clock; then every `interval_us`, or, where that is None, each
     `deltas_us[i]` after the one before (n - 1 of them, each under 65,536 us: a longer pause begins a
     new frame).
     """

@@ -28,8 +28,11 @@ from firmware_bridge.events import (
     Start,
     Stop,
 )
+from firmware_bridge.framing import MAX_BODY_BYTES
 
-_DESCRIPTOR = struct.Struct("<BBBBBf")
+_HEAD_BYTES = 2
+"""Type and sequence."""
+_DESCRIPTOR = struct.Struct("<BBBBBfH")
 _CHANNEL = struct.Struct("<ff")
 _SAMPLES = struct.Struct("<BBIQH")
 _INTERVAL = struct.Struct("<I")
@@ -38,6 +41,8 @@ _CLOCK_REPLY = struct.Struct("<QQQ")
 _REGULAR, _IRREGULAR = 0, 1
 _SIMULATED = 1
 _MAX_UID_BYTES = 32
+MAX_SAMPLE_BYTES = MAX_BODY_BYTES - _HEAD_BYTES - _SAMPLES.size - _INTERVAL.size
+"""The largest sample of a sensor: a frame holds one, whatever its timing."""
 
 
 class _Reader:
@@ -95,11 +100,20 @@ def _read_hello(reader: _Reader) -> Hello:
     return Hello(uid=uid, name=reader.text(), firmware=reader.text(), version=version)
 
 
+def _check_shape(event: SensorDescriptor, error: type[LocalProtocolError | RemoteProtocolError]) -> None:
+    if not 0 < event.sample_bytes <= MAX_SAMPLE_BYTES:
+        raise error(
+            f"sensor {event.name!r}: {len(event.channels)} channels, {event.repeat} times, are no sample of "
+            f"1 to {MAX_SAMPLE_BYTES} bytes"
+        )
+
+
 def _write_descriptor(event: SensorDescriptor) -> bytes:
+    _check_shape(event, LocalProtocolError)
     flags = _SIMULATED if event.simulated else 0
-    head = _DESCRIPTOR.pack(event.sensor_id, event.position, event.total, flags, event.format, event.rate_hz)
-    if not event.channels:
-        raise LocalProtocolError(f"sensor {event.name!r} has no channels")
+    head = _DESCRIPTOR.pack(
+        event.sensor_id, event.position, event.total, flags, event.format, event.rate_hz, event.repeat
+    )
     parts = [head, _text(event.name), _text(event.modality), bytes([len(event.channels)])]
     for channel in event.channels:
         parts += (_text(channel.name), _text(channel.unit), _CHANNEL.pack(channel.scale, channel.offset))
@@ -107,14 +121,12 @@ def _write_descriptor(event: SensorDescriptor) -> bytes:
 
 
 def _read_descriptor(reader: _Reader) -> SensorDescriptor:
-    sensor_id, position, total, flags, code, rate_hz = reader.fields(_DESCRIPTOR)
+    sensor_id, position, total, flags, code, rate_hz, repeat = reader.fields(_DESCRIPTOR)
     name, modality, count = reader.text(), reader.text(), reader.byte()
-    if not count or position >= total or code not in set(SampleFormat):
-        raise RemoteProtocolError(
-            f"descriptor of {name!r}: {count} channels, number {position} of {total}, format {code}"
-        )
+    if position >= total or code not in set(SampleFormat):
+        raise RemoteProtocolError(f"descriptor of {name!r}: number {position} of {total}, format {code}")
     channels = tuple(Channel(reader.text(), reader.text(), *reader.fields(_CHANNEL)) for _ in range(count))
-    return SensorDescriptor(
+    descriptor = SensorDescriptor(
         sensor_id,
         name,
         modality,
@@ -124,7 +136,10 @@ def _read_descriptor(reader: _Reader) -> SensorDescriptor:
         position,
         total,
         bool(flags & _SIMULATED),
+        repeat,
     )
+    _check_shape(descriptor, RemoteProtocolError)
+    return descriptor
 
 
 def _write_samples(event: Samples) -> bytes:

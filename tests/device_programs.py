@@ -133,7 +133,7 @@ class Script:
         for sensor in sensors:
             self(
                 "sensor", sensor.name, sensor.modality, int(sensor.format), float(sensor.rate_hz),
-                int(sensor.simulated), batch_bytes,
+                int(sensor.simulated), batch_bytes, sensor.repeat,
             )  # fmt: skip
             for channel in sensor.channels:
                 self("channel", channel.name, channel.unit, float(channel.scale), float(channel.offset))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import struct
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from contracts.bridge_cases import DESCRIPTOR
 from device_programs import (
+    BATCH_BYTES,
     DEVICE,
     WARNINGS,
     Answer,
@@ -77,6 +79,19 @@ def test_the_main_of_the_readme_compiles(tmp_path: Path):
     subprocess.run([compiler("gcc"), *flags, tmp_path / "main.c"], check=True)
 
 
+def test_it_leaves_an_arduino_uno_room_for_an_image(tmp_path: Path):
+    """2 kB of RAM, of which a matrix of 27 x 15 takes 810 bytes and Arduino's Serial about 160."""
+    (tmp_path / "bridge.c").write_text('#include "edge_bridge.h"\nedge_bridge bridge;\n')
+    flags = ["-mmcu=atmega328p", "-std=c99", "-Os", "-fno-common", *WARNINGS, "-I", DEVICE]
+    sources = [tmp_path / "bridge.c", DEVICE / "edge_bridge.c"]
+    subprocess.run([compiler("avr-gcc"), *flags, "-c", *sources], cwd=tmp_path, check=True)
+    sized = subprocess.run(
+        ["avr-size", "bridge.o", "edge_bridge.o"], cwd=tmp_path, check=True, capture_output=True, text=True
+    )
+    ram = sum(int(row.split()[1]) + int(row.split()[2]) for row in sized.stdout.splitlines()[1:])
+    assert 300 < ram < 512
+
+
 def test_it_needs_no_other_headers():
     text = (DEVICE / "edge_bridge.c").read_text() + (DEVICE / "edge_bridge.h").read_text()
     included = {line.split()[1] for line in text.splitlines() if line.startswith("#include")}
@@ -129,14 +144,16 @@ CHANNELS = st.lists(st.builds(Channel, TEXT, TEXT, FLOATS, FLOATS), min_size=1, 
 @given(
     st.builds(Hello, TEXT, st.binary(max_size=32), TEXT),
     st.lists(
-        st.tuples(TEXT, TEXT, CHANNELS, FLOATS, st.sampled_from(SampleFormat), st.booleans()),
+        st.tuples(
+            TEXT, TEXT, CHANNELS, FLOATS, st.sampled_from(SampleFormat), st.booleans(), st.integers(1, 169),
+        ),
         min_size=1, max_size=4,
     ),
 )  # fmt: skip
 def test_any_device_describes_itself(script: Script, hello: Hello, sensors: list[tuple]):
     described = [
-        SensorDescriptor(at + 1, name, modality, channels, rate_hz, form, at, len(sensors), simulated)
-        for at, (name, modality, channels, rate_hz, form, simulated) in enumerate(sensors)
+        SensorDescriptor(at + 1, name, modality, channels, rate_hz, form, at, len(sensors), simulated, repeat)
+        for at, (name, modality, channels, rate_hz, form, simulated, repeat) in enumerate(sensors)
     ]
     host = Connection(Role.HOST)
     assert events_of(host, script.begin(hello, described).line) == [hello]
@@ -261,6 +278,40 @@ def test_a_batch_is_never_longer_than_a_frame(script: Script):
     assert batch.count == 291
 
 
+def image_sensor(n_channels: int, repeat: int, form: SampleFormat = SampleFormat.INT16) -> SensorDescriptor:
+    channels = tuple(Channel(f"c{column:02}", "1") for column in range(n_channels))
+    return SensorDescriptor(1, "image", "depth", channels, 8.0, form, repeat=repeat)
+
+
+@pytest.mark.parametrize("batch_bytes", [0, 2_000, BATCH_BYTES])
+@pytest.mark.parametrize("sensor", [
+    image_sensor(15, 27), image_sensor(1, 768), image_sensor(1, 768, SampleFormat.FLOAT32),
+    image_sensor(1, 2_037), image_sensor(6, 169, SampleFormat.INT32),
+], ids=lambda sensor: f"{len(sensor.channels)}x{sensor.repeat}")  # fmt: skip
+def test_an_image_is_one_sample(script: Script, sensor: SensorDescriptor, batch_bytes: int):
+    """Up to the largest there is, with either timing, with and without a batch that holds one."""
+    host = streaming(script, sensor, batch_bytes=batch_bytes)
+    assert host.descriptors == {1: sensor}
+    size, rng = sensor.sample_bytes, random.Random(batch_bytes)
+    for index in range(4):
+        image = rng.randbytes(size)
+        timed = Samples(1, index, index * 50_000, 1, image, 125_000 if index % 2 else None)
+        assert events_of(host, script.send(timed)) == [timed]
+    held = [script("sample", 0, 10 * number, rng.randbytes(size)).line for number in range(12)]
+    got = events_of(host, b"".join(held) + script("flush", 0).line)
+    counts = [samples.count for samples in got]
+    assert sum(counts) == 12
+    assert counts[0] == max(1, min(batch_bytes, 4_080) // (2 + size))
+
+
+def test_no_repetition_given_is_one(script: Script):
+    """What C leaves out of an initialiser is 0."""
+    host = streaming(script, image_sensor(3, 0))
+    assert host.descriptors == {1: image_sensor(3, 1)}
+    sent = Samples(1, 0, 5, 1, b"abcdef", None, ())
+    assert events_of(host, script.send(sent)) == [sent]
+
+
 def test_a_block_comes_after_what_is_held(script: Script):
     host = streaming(script)
     sample(script, 1)
@@ -347,6 +398,9 @@ def test_a_board_that_does_not_fit_is_refused(script: Script, hello: Hello):
     (SensorDescriptor(1, "x", "imu", (), 1.0),),
     (SensorDescriptor(1, "x", "imu", (Channel("x", "u" * 256),), 1.0),),
     (SensorDescriptor(1, "x", "imu", (Channel("twelve bytes", "1"),) * 200, 1.0),),
+    (SensorDescriptor(1, "x", "imu", (Channel("x", "1"),), 1.0, repeat=2_038),),
+    (SensorDescriptor(1, "x", "imu", (Channel("x", "1"),) * 6, 1.0, SampleFormat.INT32, repeat=170),),
+    (SensorDescriptor(1, "x", "imu", (Channel("x", "1"),) * 255, 1.0, repeat=65_535),),
 ])  # fmt: skip
 def test_a_sensor_that_does_not_fit_is_refused(script: Script, sensors: tuple[SensorDescriptor, ...]):
     answer = script.begin(golden.HELLO, sensors)

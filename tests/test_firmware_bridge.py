@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from firmware_bridge import (
     NEED_DATA,
+    Channel,
     ClockRequest,
     Connection,
     Describe,
@@ -22,6 +23,7 @@ from firmware_bridge import (
     LogLevel,
     RemoteProtocolError,
     Role,
+    SampleFormat,
     Samples,
     SensorDescriptor,
     Start,
@@ -301,7 +303,12 @@ def test_an_unknown_type_is_skipped_and_counted():
         b"\x06\x00\x63\x00" + bytes(12) + b"\x01\x00" + bytes(16),  # a sensor never described
         b"\x06\x00\x01\x00" + bytes(12) + b"\x01\x00" + bytes(5),  # one byte of data where 12 belong
         b"\x06\x00\x01\x01" + bytes(12) + b"\xff\xff" + bytes(8),  # 65,534 deltas that are not there
-        b"\x03\x00\x01\x00\x00\x00\x01" + bytes(4) + b"\x01a\x01b\x01",  # position 0 of 0
+        b"\x03\x00\x01\x00\x00\x00\x01" + bytes(4) + b"\x01\x00\x01a\x01b\x01" + bytes(10),  # 0 of 0
+        b"\x03\x00\x01\x00\x01\x00\x04" + bytes(4) + b"\x01\x00\x01a\x01b\x01" + bytes(10),  # format 4
+        b"\x03\x00\x01\x00\x01\x00\x01" + bytes(4) + b"\x01\x00\x01a\x01b\x00",  # no channel
+        b"\x03\x00\x01\x00\x01\x00\x01" + bytes(4) + b"\x00\x00\x01a\x01b\x01" + bytes(10),  # no times
+        b"\x03\x00\x01\x00\x01\x00\x01" + bytes(4) + b"\xf6\x07\x01a\x01b\x01" + bytes(10),  # 2,038 values
+        b"\x03\x00\x01\x00\x01\x00\x03" + bytes(4) + b"\xff\xff\x01a\x01b\x01" + bytes(10),  # 65,535
         b"\x01\x00\x01\x09abc",  # a uid that runs over the end
         b"\x0a\x00\x09x",  # log level 9
     ],
@@ -329,6 +336,10 @@ def test_an_impossible_payload_is_a_remote_error(body: bytes):
         Samples(1, 0, 0, 0, b"", 10),
         Samples(1, 0, 0, 400, bytes(4800), 10),
         SensorDescriptor(1, "imu", "imu", (), 100.0),
+        SensorDescriptor(1, "imu", "imu", (Channel("x", "1"),), 100.0, repeat=0),
+        SensorDescriptor(1, "imu", "imu", (Channel("x", "1"),), 100.0, repeat=-1),
+        SensorDescriptor(1, "imu", "imu", (Channel("x", "1"),), 100.0, repeat=2_038),
+        SensorDescriptor(1, "imu", "imu", (Channel("x", "1"),) * 6, 100.0, SampleFormat.FLOAT32, repeat=170),
         Log(LogLevel.INFO, "x" * 5000),
     ],
 )
@@ -348,6 +359,41 @@ def test_the_sample_times():
         2**40 + 9_000,
         2**40 + 74_535,
     ]
+
+
+def test_the_columns_of_an_image_are_named_by_row():
+    row = tuple(Channel(f"c{column:02}", "pF", 0.5, 1.0) for column in range(15))
+    touch = SensorDescriptor(1, "touch", "capacitance", row, 20.0, repeat=27)
+    columns = touch.columns()
+    assert len(columns) == 405
+    assert columns[1] == Channel("c01_00", "pF", 0.5, 1.0)
+    assert [channel.name for channel in columns[14:16]] == ["c14_00", "c00_01"]
+    assert columns[-1].name == "c14_26"
+    assert DESCRIPTOR.columns() == DESCRIPTOR.channels
+    thermal = SensorDescriptor(1, "t", "thermal", (Channel("t", "degC"),), 8.0, repeat=768)
+    assert [thermal.columns()[at].name for at in (0, 9, 10, 767)] == ["t_000", "t_009", "t_010", "t_767"]
+    ten = SensorDescriptor(1, "t", "thermal", (Channel("t", "degC"),), 8.0, repeat=10)
+    assert ten.columns()[9].name == "t_9"
+
+
+@pytest.mark.parametrize(
+    ("n_channels", "repeat", "form"),
+    [
+        (15, 27, SampleFormat.INT16), (1, 768, SampleFormat.INT16), (1, 768, SampleFormat.FLOAT32),
+        (1, 2_037, SampleFormat.INT16), (6, 169, SampleFormat.INT32), (97, 21, SampleFormat.INT16),
+    ],
+)  # fmt: skip
+def test_an_image_is_one_sample(n_channels: int, repeat: int, form: SampleFormat):
+    """Up to the largest there is, with either timing."""
+    host, device = streaming_pair()
+    channels = tuple(Channel(f"c{column}", "1") for column in range(n_channels))
+    image = SensorDescriptor(1, "image", "depth", channels, 8.0, form, repeat=repeat)
+    data = random.Random(repeat).randbytes(image.sample_bytes)
+    for event in (image, Samples(1, 0, 5, 1, data), Samples(1, 1, 5, 1, data, 125_000)):
+        host.receive_data(device.send(event))
+        assert drain(host) == [event]
+    with pytest.raises(LocalProtocolError, match="take"):
+        device.send(Samples(1, 2, 5, 1, data[:-1]))
 
 
 def test_lost_frames_are_counted_over_the_wrap():

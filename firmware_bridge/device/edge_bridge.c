@@ -176,6 +176,11 @@ static void send_hello(edge_bridge *bridge)
     (void)end_frame(bridge); /* a host that missed it asks again */
 }
 
+static uint16_t repeats(const edge_bridge_sensor *sensor)
+{
+    return sensor->repeat == 0 ? 1u : sensor->repeat;
+}
+
 static void send_descriptor(edge_bridge *bridge, uint8_t position)
 {
     const edge_bridge_sensor *sensor = &bridge->config->sensors[position];
@@ -186,6 +191,7 @@ static void send_descriptor(edge_bridge *bridge, uint8_t position)
     put_u8(bridge, sensor->simulated ? SIMULATED : 0u);
     put_u8(bridge, sensor->format);
     put_float(bridge, sensor->rate_hz);
+    put_uint(bridge, repeats(sensor), 2);
     put_text(bridge, sensor->name);
     put_text(bridge, sensor->modality);
     put_u8(bridge, sensor->n_channels);
@@ -224,15 +230,20 @@ static size_t value_bytes(const edge_bridge_sensor *sensor)
     return sensor->format == EDGE_BRIDGE_INT16 ? 2u : 4u;
 }
 
-static size_t row_bytes(const edge_bridge_sensor *sensor)
+static size_t sample_values(const edge_bridge_sensor *sensor)
 {
-    return sensor->n_channels * value_bytes(sensor);
+    return (size_t)sensor->n_channels * repeats(sensor);
+}
+
+static size_t sample_bytes(const edge_bridge_sensor *sensor)
+{
+    return sample_values(sensor) * value_bytes(sensor);
 }
 
 /* How many samples the batch holds and one frame carries; 0: there is no batch. */
 static uint16_t batch_samples(const edge_bridge_sensor *sensor)
 {
-    size_t stride = 2u + row_bytes(sensor);
+    size_t stride = 2u + sample_bytes(sensor);
     size_t fits = (EDGE_BRIDGE_MAX_BODY - SAMPLES_BYTES + 2u) / stride;
     size_t held = sensor->batch == NULL ? 0 : sensor->batch_bytes / stride;
     return (uint16_t)(held < fits ? held : fits);
@@ -303,12 +314,12 @@ static void hold(edge_bridge_stream *stream, const edge_bridge_sensor *sensor, u
                  const void *values)
 {
     const uint8_t *from = (const uint8_t *)values;
-    uint8_t *to = sensor->batch + stream->held * (2u + row_bytes(sensor));
-    size_t size = value_bytes(sensor);
+    uint8_t *to = sensor->batch + stream->held * (2u + sample_bytes(sensor));
+    size_t size = value_bytes(sensor), n = sample_values(sensor);
     uint64_t delta_us = stream->held == 0 ? 0 : time_us - stream->last_us;
     *to++ = (uint8_t)(delta_us & 0xFFu);
     *to++ = (uint8_t)(delta_us >> 8);
-    for (uint8_t i = 0; i < sensor->n_channels; i++, from += size) {
+    for (size_t i = 0; i < n; i++, from += size) {
         uint32_t bits = value_bits(sensor, from);
         for (size_t byte = 0; byte < size; byte++) {
             *to++ = (uint8_t)(bits & 0xFFu);
@@ -329,7 +340,7 @@ bool edge_bridge_flush(edge_bridge *bridge, uint8_t sensor)
     }
     const edge_bridge_sensor *described = &bridge->config->sensors[sensor];
     edge_bridge_stream *stream = &bridge->streams[sensor];
-    size_t row = row_bytes(described), stride = 2u + row;
+    size_t sample = sample_bytes(described), stride = 2u + sample;
     uint16_t count = stream->held;
     stream->held = 0;
     if (!has_room(bridge, SAMPLES_BYTES + count * stride - 2u, count)) {
@@ -340,7 +351,7 @@ bool edge_bridge_flush(edge_bridge *bridge, uint8_t sensor)
         put_bytes(bridge, described->batch + i * stride, 2);
     }
     for (uint16_t i = 0; i < count; i++) {
-        put_bytes(bridge, described->batch + i * stride + 2u, row);
+        put_bytes(bridge, described->batch + i * stride + 2u, sample);
     }
     return end_samples(bridge, count);
 }
@@ -348,11 +359,11 @@ bool edge_bridge_flush(edge_bridge *bridge, uint8_t sensor)
 static bool send_alone(edge_bridge *bridge, uint8_t sensor, uint64_t time_us, const void *values)
 {
     const edge_bridge_sensor *described = &bridge->config->sensors[sensor];
-    if (!has_room(bridge, SAMPLES_BYTES + row_bytes(described), 1)) {
+    if (!has_room(bridge, SAMPLES_BYTES + sample_bytes(described), 1)) {
         return false;
     }
     begin_samples(bridge, sensor, IRREGULAR, time_us, 1);
-    put_values(bridge, described, values, described->n_channels);
+    put_values(bridge, described, values, sample_values(described));
     return end_samples(bridge, 1);
 }
 
@@ -386,18 +397,18 @@ bool edge_bridge_block(edge_bridge *bridge, uint8_t sensor, uint64_t time_us, ui
         return true;
     }
     const edge_bridge_sensor *described = &bridge->config->sensors[sensor];
-    size_t longest = (EDGE_BRIDGE_MAX_BODY - SAMPLES_BYTES - 4u) / row_bytes(described);
+    size_t longest = EDGE_BRIDGE_MAX_SAMPLE / sample_bytes(described);
     if (count == 0 || count > longest) {
         return false;
     }
     bool sent = edge_bridge_flush(bridge, sensor);
     bridge->streams[sensor].next_index += count;
-    if (!has_room(bridge, SAMPLES_BYTES + 4u + count * row_bytes(described), count)) {
+    if (!has_room(bridge, SAMPLES_BYTES + 4u + count * sample_bytes(described), count)) {
         return false;
     }
     begin_samples(bridge, sensor, REGULAR, time_us, count);
     put_uint(bridge, interval_us, 4);
-    put_values(bridge, described, values, (size_t)count * described->n_channels);
+    put_values(bridge, described, values, count * sample_values(described));
     return end_samples(bridge, count) && sent;
 }
 
@@ -608,10 +619,13 @@ static bool text_fits(const char *text)
 
 static bool sensor_fits(const edge_bridge_sensor *sensor)
 {
-    size_t body = HEAD_BYTES + 12u + text_bytes(sensor->name) + text_bytes(sensor->modality);
+    size_t body = HEAD_BYTES + 14u + text_bytes(sensor->name) + text_bytes(sensor->modality);
     if (!text_fits(sensor->name) || !text_fits(sensor->modality) || sensor->n_channels == 0
         || sensor->format < EDGE_BRIDGE_INT16 || sensor->format > EDGE_BRIDGE_FLOAT32) {
         return false;
+    }
+    if (repeats(sensor) > EDGE_BRIDGE_MAX_SAMPLE / (sensor->n_channels * value_bytes(sensor))) {
+        return false; /* divided, because the product may not fit into a size_t of 16 bits */
     }
     for (uint8_t i = 0; i < sensor->n_channels; i++) {
         const edge_bridge_channel *channel = &sensor->channels[i];
@@ -619,8 +633,11 @@ static bool sensor_fits(const edge_bridge_sensor *sensor)
             return false;
         }
         body += 10u + text_bytes(channel->name) + text_bytes(channel->unit);
+        if (body > EDGE_BRIDGE_MAX_BODY) {
+            return false;
+        }
     }
-    return body <= EDGE_BRIDGE_MAX_BODY;
+    return true;
 }
 
 static bool config_fits(const edge_bridge_config *config)

@@ -21,18 +21,23 @@ extern "C" {
 
 #define EDGE_BRIDGE_VERSION 1u
 #define EDGE_BRIDGE_MAX_BODY 4096u /* PROTOCOL.md, "Frames" */
+#define EDGE_BRIDGE_MAX_SAMPLE (EDGE_BRIDGE_MAX_BODY - 22u) /* what a frame holds with either timing */
 #define EDGE_BRIDGE_MAX_UID 32u
 
 /* The three sizes below may be set by compiler flags, for all files alike. */
 
 /* The longest frame of a host that is taken in, with its CRC; a longer one is counted and skipped. 550 is the
- * longest hello there can be. 64 is enough for the agent, and fits a small AVR. */
+ * longest hello there can be. 64 is enough for the agent, and leaves an AVR the memory for an image. */
 #ifndef EDGE_BRIDGE_RX_BYTES
+#ifdef __AVR__
+#define EDGE_BRIDGE_RX_BYTES 64u
+#else
 #define EDGE_BRIDGE_RX_BYTES 550u
 #endif
+#endif
 
-/* What is collected before the line is written to. A COBS block takes 255 bytes, so 256 is the least; a frame
- * that fits is written in one call, which suits USB. */
+/* What is collected before the line is written to. A COBS block takes 255 bytes, so 256 is the least, however
+ * long the frames are; a frame that fits is written in one call, which suits USB. */
 #ifndef EDGE_BRIDGE_TX_BYTES
 #define EDGE_BRIDGE_TX_BYTES 256u
 #endif
@@ -65,9 +70,10 @@ extern "C" {
 #define EDGE_BRIDGE_WARNING 3u
 #define EDGE_BRIDGE_ERROR 4u
 
-/* The memory that holds `samples` samples until they are sent in one frame. */
-#define EDGE_BRIDGE_BATCH_BYTES(samples, channels, value_bytes) \
-    ((size_t)(samples) * (2u + (size_t)(channels) * (size_t)(value_bytes)))
+/* The memory that holds `samples` samples of `values` values (n_channels * repeat) until they are sent in one
+ * frame. */
+#define EDGE_BRIDGE_BATCH_BYTES(samples, values, value_bytes) \
+    ((size_t)(samples) * (2u + (size_t)(values) * (size_t)(value_bytes)))
 
 /* One column: value in `unit` = raw * scale + offset. */
 typedef struct {
@@ -82,10 +88,11 @@ typedef struct {
     const char *modality; /* one of the twelve words of IoT-LM: "imu", "capacitance", "depth", ... */
     const edge_bridge_channel *channels;
     uint8_t n_channels; /* 1 to 255 */
+    uint16_t repeat;    /* how often a sample has the channels, one list after the other; 0 is 1 */
     uint8_t format;
     float rate_hz;  /* nominal; the truth is in the timestamps */
     bool simulated; /* the values were made up by a model of the sensor */
-    uint8_t *batch; /* EDGE_BRIDGE_BATCH_BYTES; NULL: every sample is a frame of its own */
+    uint8_t *batch; /* EDGE_BRIDGE_BATCH_BYTES; NULL: every sample is a frame of its own, and nothing is copied */
     size_t batch_bytes;
 } edge_bridge_sensor;
 
@@ -156,7 +163,8 @@ typedef struct {
 } edge_bridge;
 
 /* Start, and say hello. False, and nothing is sent, for a configuration that does not fit on the wire: no
- * sensor or too many, no channel, a text over 255 bytes, a descriptor or a sample over 4096. */
+ * sensor or too many, no channel, a text over 255 bytes, a descriptor over EDGE_BRIDGE_MAX_BODY, a sample over
+ * EDGE_BRIDGE_MAX_SAMPLE. */
 bool edge_bridge_begin(edge_bridge *bridge, const edge_bridge_config *config);
 
 /* Take what the line gave, in any portions; answers what the host asks. */
@@ -165,9 +173,9 @@ void edge_bridge_receive(edge_bridge *bridge, const uint8_t *data, size_t size);
 /* Whether the host wants samples of this sensor now. `sensor` is its place in the configuration, as below. */
 bool edge_bridge_streams(const edge_bridge *bridge, uint8_t sensor);
 
-/* Take one sample: `values` are n_channels of int16_t, int32_t or float, as its format says. It is held until
- * the batch is full or the next one comes over 65,535 us later. Nothing happens where the host does not want
- * it. False where samples were dropped, which the host then sees as a hole. */
+/* Take one sample: `values` are n_channels * repeat of int16_t, int32_t or float, as its format says. It is held
+ * until the batch is full or the next one comes over 65,535 us later. Nothing happens where the host does not
+ * want it. False where samples were dropped, which the host then sees as a hole. */
 bool edge_bridge_sample(edge_bridge *bridge, uint8_t sensor, uint64_t time_us, const void *values);
 
 /* Send `count` samples that hardware took `interval_us` apart, as one frame. False where they were dropped,

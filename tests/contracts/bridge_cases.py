@@ -44,6 +44,7 @@ DEVICE_EVENTS: list[Event] = [
     Hello("board", bytes(range(8)), "1.2.3"),
     DESCRIPTOR,
     SensorDescriptor(2, "watch", "imu", CHANNELS[:1], 50.0, position=1, total=2, simulated=True),
+    SensorDescriptor(3, "touch", "capacitance", CHANNELS[:3], 20.0, repeat=27),
     samples(0),
     Samples(1, 7, 2**40, 2, bytes(24), 10_000),
     Samples(1, 2**32 - 1, 2**64 - 1, 1, b"\xff" * 12, None, ()),

@@ -14,11 +14,11 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static uint8_t batch[EDGE_BRIDGE_BATCH_BYTES(3, 2, 2)];
+static uint8_t batch[EDGE_BRIDGE_BATCH_BYTES(3, 2 * 40, 2)];
 static const edge_bridge_channel channels[] = {{"x", "1", 1.0f, 0.0f}, {"y", "1", 1.0f, 0.0f}};
 static const edge_bridge_sensor sensors[] = {
-    {"batched", "imu", channels, 2, EDGE_BRIDGE_INT16, 100.0f, false, batch, sizeof batch},
-    {"alone", "pose", channels, 2, EDGE_BRIDGE_FLOAT32, 30.0f, true, NULL, 0},
+    {"batched", "depth", channels, 2, 40, EDGE_BRIDGE_INT16, 100.0f, false, batch, sizeof batch},
+    {"alone", "pose", channels, 2, 1, EDGE_BRIDGE_FLOAT32, 30.0f, true, NULL, 0},
 };
 static size_t written;
 static uint8_t last;
@@ -74,7 +74,7 @@ static void receive_intact(edge_bridge *bridge, const uint8_t *body, size_t size
 
 static void sample_both(edge_bridge *bridge, uint64_t time_us)
 {
-    const int16_t integers[2] = {(int16_t)time_us, INT16_MIN};
+    const int16_t integers[2 * 40] = {(int16_t)time_us, INT16_MIN};
     const float floats[2] = {1.5f, -0.0f};
     (void)edge_bridge_sample(bridge, 0, time_us * 9000u, integers);
     (void)edge_bridge_sample(bridge, 1, time_us, floats);

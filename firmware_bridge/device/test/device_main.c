@@ -30,7 +30,7 @@ static const edge_bridge_channel channels[CHANNELS] = {
 };
 static uint8_t batch[EDGE_BRIDGE_BATCH_BYTES(BATCH, CHANNELS, 2)];
 static const edge_bridge_sensor sensors[] = {
-    {"imu", "imu", channels, CHANNELS, EDGE_BRIDGE_INT16, 100.0f, true, batch, sizeof batch},
+    {"imu", "imu", channels, CHANNELS, 1, EDGE_BRIDGE_INT16, 100.0f, true, batch, sizeof batch},
 };
 
 typedef struct {

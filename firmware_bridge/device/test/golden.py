@@ -37,17 +37,18 @@ SENSORS = (
     SensorDescriptor(1, "imu", "imu", IMU_CHANNELS, 100.0, position=0, total=4),
     SensorDescriptor(2, "watch", "imu", IMU_CHANNELS[:1], 50.0, position=1, total=4, simulated=True),
     SensorDescriptor(
-        3, "range", "depth", (Channel("d_0", "m", 0.0009765625), Channel("d_1", "m", 0.0009765625)), 12.5,
-        SampleFormat.INT32, 2, 4,
+        3, "range", "depth", (Channel("distance", "m", 0.0009765625),), 12.5,
+        SampleFormat.INT32, 2, 4, repeat=6,
     ),
     SensorDescriptor(
-        4, "hand", "pose", tuple(Channel(f"{axis}_0", "1") for axis in "xyz"), 30.0,
-        SampleFormat.FLOAT32, 3, 4,
+        4, "hand", "pose", tuple(Channel(axis, "1") for axis in "xyz"), 30.0,
+        SampleFormat.FLOAT32, 3, 4, repeat=2,
     ),
 )  # fmt: skip
 HELLO = Hello("board", bytes(range(8)), "1.2.3")
 
 _IMU = struct.pack("<120h", *((i * i * 7) % 400 - 100 for i in range(120)))
+_IMAGES = struct.pack("<12i", 1, -1, 2**31 - 1, -(2**31), *range(500, 508))
 _STEPS: tuple[tuple[Role, Event], ...] = (
     (Role.DEVICE, HELLO),
     (Role.HOST, Hello("edge-agent", b"", "0.1")),
@@ -61,8 +62,8 @@ _STEPS: tuple[tuple[Role, Event], ...] = (
     (Role.DEVICE, Samples(1, 20, 2**33, 2, bytes(24), 10_000)),
     (Role.DEVICE, Samples(2, 0, 2**64 - 1, 1, b"\x00\x80", None, ())),
     (Role.DEVICE, Samples(2, 1, 77, 2037, b"\x01\x02" * 2037, 1)),  # as long as a body may be, and no zero
-    (Role.DEVICE, Samples(3, 0, 5, 2, struct.pack("<4i", 1, -1, 2**31 - 1, -(2**31)), None, (65_535,))),
-    (Role.DEVICE, Samples(4, 0, 6, 1, struct.pack("<3f", 0.25, -1e-30, float("nan")), None, ())),
+    (Role.DEVICE, Samples(3, 0, 5, 2, _IMAGES, None, (65_535,))),
+    (Role.DEVICE, Samples(4, 0, 6, 1, struct.pack("<6f", 0.25, -1e-30, float("nan"), -1, 0, 7), None, ())),
     (Role.HOST, Stop()),
     (Role.DEVICE, Log(LogLevel.WARNING, "voltage low: 3.1 V, 温度 40 °C")),
     (Role.HOST, Start((2, 3, 255))),

@@ -1,7 +1,7 @@
 /* The library under a test's command: one line in, one call, one line out with what it wrote and what it says.
  *
- *     sensor NAME MODALITY FORMAT RATE SIMULATED BATCH_BYTES       describes one more sensor
- *     channel NAME UNIT SCALE OFFSET                               one more channel of the last sensor
+ *     sensor NAME MODALITY FORMAT RATE SIMULATED BATCH_BYTES REPEAT    describes one more sensor
+ *     channel NAME UNIT SCALE OFFSET                                   one more channel of the last sensor
  *     begin NAME UID FIRMWARE | rx BYTES | sample SENSOR TIME VALUES | block SENSOR TIME INTERVAL COUNT VALUES
  *     flush SENSOR | log LEVEL TEXT | error CODE TEXT
  *     now TIME | index SENSOR NEXT | room 0/1 | line BYTES | widen COUNTER | reset
@@ -111,6 +111,7 @@ static bool add_sensor(char **field)
     sensor->simulated = number(field[5]) != 0;
     sensor->batch_bytes = (size_t)number(field[6]);
     sensor->batch = sensor->batch_bytes > 0 ? batches[config.n_sensors] : NULL;
+    sensor->repeat = (uint16_t)number(field[7]);
     config.n_sensors++;
     return true;
 }

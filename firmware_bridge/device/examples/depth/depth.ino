@@ -14,7 +14,7 @@ static const edge_bridge_channel channels[ZONES] = {
     {"zone_2", "m", 0.001f, 0}, {"zone_3", "m", 0.001f, 0},
 };
 static const edge_bridge_sensor sensors[1] = {
-    {"depth", "depth", channels, ZONES, EDGE_BRIDGE_INT16, 10.0f, false, NULL, 0}, /* each sample at once */
+    {"depth", "depth", channels, ZONES, 1, EDGE_BRIDGE_INT16, 10.0f, false, NULL, 0}, /* each sample at once */
 };
 
 static edge_bridge_clock counter;

@@ -15,7 +15,7 @@ static const edge_bridge_channel channels[6] = {
 };
 static uint8_t batch[EDGE_BRIDGE_BATCH_BYTES(10, 6, 2)];
 static const edge_bridge_sensor sensors[1] = {
-    {"imu", "imu", channels, 6, EDGE_BRIDGE_INT16, 100.0f, false, batch, sizeof batch},
+    {"imu", "imu", channels, 6, 1, EDGE_BRIDGE_INT16, 100.0f, false, batch, sizeof batch},
 };
 
 static edge_bridge_clock counter;

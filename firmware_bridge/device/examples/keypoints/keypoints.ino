@@ -13,8 +13,8 @@ static const edge_bridge_channel gazeChannels[2] = {{"gaze_x", "1", 1, 0}, {"gaz
 static edge_bridge_channel handChannels[2 * LANDMARKS]; /* named in setup: x_0, y_0, x_1, ... */
 static char names[2 * LANDMARKS][8];
 static const edge_bridge_sensor sensors[2] = {
-    {"gaze", "gaze", gazeChannels, 2, EDGE_BRIDGE_FLOAT32, 30.0f, false, NULL, 0},
-    {"hand", "pose", handChannels, 2 * LANDMARKS, EDGE_BRIDGE_FLOAT32, 30.0f, false, NULL, 0},
+    {"gaze", "gaze", gazeChannels, 2, 1, EDGE_BRIDGE_FLOAT32, 30.0f, false, NULL, 0},
+    {"hand", "pose", handChannels, 2 * LANDMARKS, 1, EDGE_BRIDGE_FLOAT32, 30.0f, false, NULL, 0},
 };
 
 static edge_bridge_clock counter;

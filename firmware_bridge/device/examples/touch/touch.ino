@@ -18,7 +18,7 @@ static const edge_bridge_channel channels[COLUMNS + 1] = {
 };
 static uint8_t batch[EDGE_BRIDGE_BATCH_BYTES(9, COLUMNS + 1, 2)]; /* a third of an image: 306 bytes */
 static const edge_bridge_sensor sensors[1] = {
-    {"touch", "capacitance", channels, COLUMNS + 1, EDGE_BRIDGE_INT16, 20.0f * ROWS, false, batch,
+    {"touch", "capacitance", channels, COLUMNS + 1, 1, EDGE_BRIDGE_INT16, 20.0f * ROWS, false, batch,
      sizeof batch},
 };
 
