@@ -39,6 +39,11 @@ ACTIVITY_QUERY = (
     "movement", "what are we doing", "what is grandma doing", "tell me the activity", "say what i am doing",
     "what action is this", "which action do you see", "what is the action", "read the motion sensors",
     "what do you make of the movement", "how would you call this activity", "what did you see the person do",
+    "what does she do", "what do they do", "what does the wearer do", "what is the posture",
+    "what does the user do", "which posture is that", "the movement please", "what does somebody do",
+    "the activity please", "and the activity", "what do i do", "in which posture is the person",
+    "how do they move", "moving how", "tell me about the movement", "tell me about the person",
+    "what is the person at", "any movement", "is there movement", "do you see movement",
 )  # fmt: skip
 
 EVENT_QUERY = (
@@ -58,6 +63,11 @@ EVENT_QUERY = (
     "what is there to hear", "tell me the sound", "say what it sounds like", "what audio is this",
     "what is on the microphone", "listen and say what it is", "listen carefully, what is it", "any noise",
     "any sound", "do you hear a noise", "what sort of noise is it",
+    "what does your ear hear", "what do the ears hear", "the sound please", "the noise please",
+    "what do you hear with the microphone", "and the sound", "tell me about the sound",
+    "tell me about the noise", "what is audible", "which sound is audible",
+    "what comes from the microphone", "what is in the air", "is something audible",
+    "what noise do you hear", "what sound do you hear",
 )  # fmt: skip
 
 BOTH_QUERY = (
@@ -77,6 +87,10 @@ BOTH_QUERY = (
     "what goes on here", "anything to report", "is there anything new", "what have you noticed",
     "what do all sensors say", "what is the overall situation", "describe the situation", "what is there",
     "read all sensors", "say what you perceive", "what do you see and hear now", "what is currently going on",
+    "what is the picture", "how do things stand", "the situation please", "a summary please",
+    "what do you see", "what did you perceive", "give me all you know", "tell me what you perceive",
+    "what can be perceived", "in short, what is going on", "what is currently happening",
+    "what are you perceiving", "the full report", "report everything", "say what is going on",
 )  # fmt: skip
 
 YES_NO = {
@@ -150,6 +164,10 @@ WHY = {
         "give me the evidence for the movement", "on what is the activity based",
         "why do you see that movement",
         "how did you find out what the person does",
+        "how do you know what is going on with the person", "why is it that activity",
+        "by what do you know the movement", "which sensor shows the movement",
+        "what shows you the activity", "by which sensor do you know the activity",
+        "what proves the activity", "what is the activity based on",
     ),
     "event_detection": (
         "why do you think you hear that", "how do you know what the sound is", "explain the sound",
@@ -158,6 +176,9 @@ WHY = {
         "why that sound", "from what do you know the noise", "what tells you what the noise is",
         "which sensor tells you the sound", "how do you hear the sound", "give me the evidence for the noise",
         "on what is the sound based", "why do you hear that noise", "how did you find out what the noise is",
+        "how do you know what is to be heard", "why is it that sound", "by what do you know the sound",
+        "which sensor hears the sound", "what shows you the noise",
+        "by which sensor do you know the noise", "what proves the sound", "what is the sound based on",
     ),
 }  # fmt: skip
 
@@ -199,6 +220,11 @@ WHICH_SENSOR = (
     "what devices do you have", "which devices send data", "tell me your sensors", "sensors",
     "how many sensors work", "what is connected", "which sensors give data", "are all devices connected",
     "from which sensors do you have data", "from what do you get data", "do you have all sensors",
+    "which source do you use", "what data do you have", "which sensors can you use", "do you have sensors",
+    "where does your data come from", "from where do you know things", "is something missing",
+    "is any source missing", "is some device missing", "which device is missing", "what is missing",
+    "which devices work", "what are your sources", "tell me which sensors work", "are there sensors",
+    "which sensors are there",
 )  # fmt: skip
 
 ONE_SENSOR = (
@@ -227,6 +253,10 @@ UNKNOWABLE = (
     "what is the blood pressure", "is the window closed", "is the light on", "what is my name",
     "how much is the rent", "where did the person go", "tell me a joke", "sing a song", "play music",
     "turn on the light", "call my mother", "what is the largest city", "how deep is the sea",
+    "what does he eat", "what did they say", "what did she buy", "what is the weather",
+    "what is the weather today", "what is the capital of germany", "how far is the moon",
+    "how old are you", "where is the car", "what is on television", "who called",
+    "what is the person reading", "what is the person holding", "is there milk", "is the shop open",
 )  # fmt: skip
 
 IDENTITY = (
@@ -241,6 +271,9 @@ IDENTITY = (
     "is it a stranger", "who is wearing the watch", "who carries the phone", "whose phone is it",
     "who makes that noise", "who is speaking", "is the person old or young", "which human is it",
     "which of us is it", "what person is that", "is it the same person", "who could it be",
+    "what person is it", "which man is it", "which woman is it", "do you know the person",
+    "do you know that voice", "who makes the sound", "who is doing that", "what is my mother called",
+    "is the person my son", "whose watch is it", "who lives here",
 )  # fmt: skip
 
 MEDICAL = (
@@ -256,6 +289,9 @@ MEDICAL = (
     "what is the treatment", "how can i treat this", "is my heart okay", "is my blood pressure high",
     "is the baby healthy", "is the person fit", "did the person fall and get hurt", "is the person injured",
     "does the wearer have pain", "is it a bad cough", "is she pregnant", "does he need a hospital",
+    "does he have a disease", "is she in danger", "has the person a fever", "is he sick", "is she sick",
+    "could he die", "is the person alive", "is he hurt", "do they need help from a doctor",
+    "what disease is it", "must i see a doctor",
 )  # fmt: skip
 
 HELP = (
@@ -271,6 +307,9 @@ HELP = (
     "what are you able to do", "help me", "i need help", "how can i use this", "what do you offer",
     "why are you here", "who made you", "instructions", "how do i talk to you", "what are you good at",
     "what is this device", "what does this device do", "can you help", "show me what you can do",
+    "what can i say", "what can you answer", "what do you know about", "tell me what you can do",
+    "what should i ask", "which things can you tell", "what kind of agent are you", "how can you be used",
+    "what is it that you do", "how should i talk to you", "say what you are",
 )  # fmt: skip
 
 UNKNOWABLE_FORMS = (
