@@ -87,7 +87,7 @@ BOTH_QUERY = (
     "what goes on here", "anything to report", "is there anything new", "what have you noticed",
     "what do all sensors say", "what is the overall situation", "describe the situation", "what is there",
     "read all sensors", "say what you perceive", "what do you see and hear now", "what is currently going on",
-    "what is the picture", "how do things stand", "the situation please", "a summary please",
+    "how is it all going", "how do things stand", "the situation please", "a summary please",
     "what do you see", "what did you perceive", "give me all you know", "tell me what you perceive",
     "what can be perceived", "in short, what is going on", "what is currently happening",
     "what are you perceiving", "the full report", "report everything", "say what is going on",

@@ -42,11 +42,11 @@ def language_worker(agent: AgentProcess) -> psutil.Process:
 def test_a_language_model_that_hangs_and_a_broker_that_goes_delay_no_sensor(
     broker: Mosquitto, random_model: Path, tmp_path: Path
 ):
-    """A chip that is read ten times a second: a read that waited for anything would leave a gap."""
+    """A chip that is read four times a second: a read that waited for anything would leave a gap."""
     file = configuration(tmp_path, random_model, broker.port, sensors=ROOM)
     with Listener(broker.port) as listener, AgentProcess(file) as agent:
         state = f"{NODE}/sensor/room/state"
-        before = listener.wait(state, lambda m: m["state"] == "online" and m["samples"] > 20)
+        before = listener.wait(state, lambda m: m["state"] == "online" and m["samples"] > 8)
         assert before["slot"] == ""
         assert before["simulated"]
         worker = language_worker(agent)
@@ -58,10 +58,10 @@ def test_a_language_model_that_hangs_and_a_broker_that_goes_delay_no_sensor(
         wait_for(lambda: time.monotonic() - stalled_s > STALL_S, STALL_S + 5)
         broker.start()
         worker.send_signal(signal.SIGCONT)
-        after = listener.wait(state, lambda m: m["samples"] > before["samples"] + 8 * STALL_S, timeout_s=30)
+        after = listener.wait(state, lambda m: m["samples"] > before["samples"] + 3 * STALL_S, timeout_s=30)
     assert after["state"] == "online"
     assert (after["gaps"], after["lost"], after["dropped_chunks"]) == (before["gaps"], 0, 0)
-    assert after["rate_hz"] == pytest.approx(10, rel=0.15)
+    assert after["rate_hz"] == pytest.approx(4, rel=0.15)
     print(f"jitter before {before['jitter_ms']} ms, after the stall {after['jitter_ms']} ms")
 
 

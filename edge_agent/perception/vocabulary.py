@@ -61,7 +61,8 @@ _PLAIN = frozenset(
         "many", "me", "missing", "more", "most", "motion", "my", "name", "new", "no", "of", "one", "only",
         "or",
         "other", "our", "read", "same", "second", "show", "single", "some", "sound", "than", "that", "the",
-        "their", "there", "these", "this", "those", "three", "to", "two", "use", "what", "which", "whose", "with",
+        "their", "there", "these", "this", "those", "three", "to", "two", "use", "what", "which", "whose",
+        "with",
         "without", "working", "your",
     )
 )  # fmt: skip

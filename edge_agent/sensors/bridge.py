@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from edge_agent.errors import SensorError
-from edge_agent.sensors.channels import Channel, Fit, fit
+from edge_agent.sensors.channels import Channel, Fit, fit, listed
 from edge_agent.types import Chunk, Float32, SensorHealth, SensorState
 from firmware_bridge import (
     NEED_DATA,
@@ -55,7 +55,8 @@ class StreamTarget:
     """Where one of the board's sensors goes.
 
     `channels` and `units` are the slot's, in its order; both empty: what the board says, unchanged.
-    A channel that the board does not have is NaN.
+    A channel that the board does not have is NaN. The pixels of an image are channels of their own, named
+    as `SensorDescriptor.columns` does.
     """
 
     sensor: str
@@ -73,7 +74,10 @@ class _Stream:
     health: SensorHealth
     scale: Float32
     offset: Float32
+    """Both (channels of the board, the repeated ones included)."""
     matched: Fit
+    missing: str
+    """Why it is degraded; empty where it is not."""
     started_ns: int = 0
     expected_index: int = 0
     last_ns: int = 0
@@ -248,14 +252,16 @@ class BridgeSession:
 
 def _stream(descriptor: SensorDescriptor, target: StreamTarget, health: SensorHealth) -> _Stream:
     """Fit a board's sensor to its slot. Raises ValueError where that is impossible."""
-    have = [Channel(channel.name, channel.unit) for channel in descriptor.channels]
+    columns = descriptor.columns()
+    have = [Channel(column.name, column.unit) for column in columns]
     try:
         matched = fit(have, target.channels, target.units)
     except ValueError as error:
         raise ValueError(f'"{descriptor.name}": {error}') from error
-    scale = np.array([channel.scale for channel in descriptor.channels], np.float32)
-    offset = np.array([channel.offset for channel in descriptor.channels], np.float32)
-    return _Stream(descriptor, target, health, scale, offset, matched)
+    scale = np.array([column.scale for column in columns], np.float32)
+    offset = np.array([column.offset for column in columns], np.float32)
+    missing = f"no channel {listed(matched.missing)}" if matched.missing else ""
+    return _Stream(descriptor, target, health, scale, offset, matched, missing)
 
 
 def _values(stream: _Stream, event: Samples) -> Float32:
@@ -269,11 +275,11 @@ def _values(stream: _Stream, event: Samples) -> Float32:
 
 
 def _receive_health(stream: _Stream, count: int, lost: int) -> None:
-    health, missing = stream.health, stream.matched.missing
+    health = stream.health
     health.samples += count
     health.lost += lost
-    health.state = SensorState.DEGRADED if missing else SensorState.ONLINE
-    health.reason = f"no channel {', '.join(missing)}" if missing else ""
+    health.state = SensorState.DEGRADED if stream.missing else SensorState.ONLINE
+    health.reason = stream.missing
 
 
 def _offline(health: SensorHealth, reason: str) -> None:

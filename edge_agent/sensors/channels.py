@@ -9,7 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from edge_agent.sensors.units import unit_factor
-from edge_agent.types import Float32, Sensor
+from edge_agent.types import Float32, Int64, Sensor
+
+_LISTED = 8
 
 
 class Channel(NamedTuple):
@@ -19,26 +21,33 @@ class Channel(NamedTuple):
     unit: str
 
 
+def listed(names: Sequence[str]) -> str:
+    """Names for a message, however many an image has."""
+    more = len(names) - _LISTED
+    return ", ".join(names[:_LISTED]) + (f" and {more} more" if more > 0 else "")
+
+
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """From a device's columns to a slot's: order, unit, and NaN for what the device does not have."""
+    """From a device's columns to a slot's: order, unit, and NaN for what the device does not have.
+
+    `columns` and `factors` are (channels of the slot,): the device's column and by what it is multiplied,
+    NaN where the device has none.
+    """
 
     channels: tuple[Channel, ...]
-    columns: tuple[int | None, ...]
+    columns: Int64
     factors: Float32
 
     @property
     def missing(self) -> list[str]:
         """The wanted channels that the device does not have."""
-        return [c.name for c, column in zip(self.channels, self.columns, strict=True) if column is None]
+        absent = np.isnan(self.factors)
+        return [channel.name for channel, none in zip(self.channels, absent, strict=True) if none]
 
     def apply(self, values: Float32) -> Float32:
         """(n, channels of the device) -> (n, channels of the slot)."""
-        out = np.full((len(values), len(self.columns)), np.nan, np.float32)
-        for i, column in enumerate(self.columns):
-            if column is not None:
-                out[:, i] = values[:, column] * self.factors[i]
-        return out
+        return values[:, self.columns] * self.factors
 
 
 def fit(have: Sequence[Channel], names: Sequence[str] = (), units: Sequence[str] = ()) -> Fit:
@@ -47,16 +56,18 @@ def fit(have: Sequence[Channel], names: Sequence[str] = (), units: Sequence[str]
     Raises ValueError where no channel matches or a unit cannot be converted.
     """
     if not names:
-        return Fit(tuple(have), tuple(range(len(have))), np.ones(len(have), np.float32))
+        return Fit(tuple(have), np.arange(len(have)), np.ones(len(have), np.float32))
     at = {channel.name: i for i, channel in enumerate(have)}
-    columns = tuple(at.get(name) for name in names)
-    if all(column is None for column in columns):
-        raise ValueError(f"it has the channels {', '.join(at)}; its slot needs {', '.join(names)}")
-    factors = np.ones(len(names), np.float32)
-    for i, (column, unit) in enumerate(zip(columns, units, strict=False)):
-        if column is not None:
-            factors[i] = unit_factor(have[column].unit, unit)
+    if not any(name in at for name in names):
+        raise ValueError(f"it has the channels {listed(list(at))}; its slot needs {listed(names)}")
     wanted = tuple(Channel(n, u) for n, u in zip(names, units or [""] * len(names), strict=True))
+    columns = np.array([at.get(name, 0) for name in names], np.int64)
+    factors = np.ones(len(names), np.float32)
+    for i, channel in enumerate(wanted):
+        if channel.name not in at:
+            factors[i] = np.nan
+        elif units:
+            factors[i] = unit_factor(have[columns[i]].unit, channel.unit)
     return Fit(wanted, columns, factors)
 
 

@@ -32,7 +32,7 @@ from firmware_bridge import (
     State,
     Stop,
 )
-from firmware_bridge.framing import MAX_BODY_BYTES
+from firmware_bridge.wire import MAX_SAMPLE_BYTES
 
 IMU_CHANNELS = ("acc_x", "acc_y", "acc_z", "gyro_x", "gyro_y", "gyro_z")
 IMU_UNITS = ("m/s2", "m/s2", "m/s2", "rad/s", "rad/s", "rad/s")
@@ -43,8 +43,9 @@ _UNREADABLE = -32768
 
 @dataclass(frozen=True, slots=True)
 class SimulatedStream:
-    """What one sensor of the board plays: `t_us` (n,) increasing microseconds, `values` (n, channels).
+    """What one sensor of the board plays: `t_us` (n,) increasing microseconds, `values` (n, columns).
 
+    An image has the channels of a row `repeat` times: columns = repeat * channels, row after row.
     `simulated` is for values that were made up. Played recordings of a real sensor are not simulated.
     NaN is sent as "no reading".
     """
@@ -56,15 +57,24 @@ class SimulatedStream:
     channels: tuple[str, ...] = IMU_CHANNELS
     units: tuple[str, ...] = IMU_UNITS
     simulated: bool = False
+    repeat: int = 1
 
     def __post_init__(self) -> None:
-        if self.values.shape != (len(self.t_us), len(self.channels)) or len(self.units) != len(self.channels):
+        n_channels = len(self.channels)
+        if self.values.shape != (len(self.t_us), self.repeat * n_channels) or len(self.units) != n_channels:
             raise ValueError(
                 f'"{self.name}": {len(self.t_us)} times, values {self.values.shape}, '
-                f"{len(self.channels)} channels, {len(self.units)} units"
+                f"{n_channels} channels {self.repeat} times, {len(self.units)} units"
             )
+        if not 0 < self.sample_bytes <= MAX_SAMPLE_BYTES:
+            raise ValueError(f'"{self.name}": a sample of {self.sample_bytes} bytes fits no frame')
         if len(self.t_us) < 2 or (np.diff(self.t_us) <= 0).any():
             raise ValueError(f'"{self.name}": two samples or more are needed, in increasing time')
+
+    @property
+    def sample_bytes(self) -> int:
+        """Bytes of one sample on the wire, in int16."""
+        return 2 * self.repeat * len(self.channels)
 
 
 class _Player:
@@ -77,11 +87,12 @@ class _Player:
         usual_us = max(1, round(float(np.median(np.diff(times_us)))))
         self._times_us = times_us
         self._lap_us = int(times_us[-1]) + usual_us
-        # A sample costs its values and its delta; 32 bytes are more than the frame's own fields.
-        self._batch = min(batch, (MAX_BODY_BYTES - 32) // (2 * len(stream.channels) + 2))
+        # Each sample but the first has a delta of two bytes.
+        self._batch = min(batch, (MAX_SAMPLE_BYTES + 2) // (stream.sample_bytes + 2))
         self._loop = loop
-        scales = [_scale(column) for column in stream.values.T]
-        self._raw = _quantise(stream.values, np.array(scales))
+        rows = stream.values.reshape(-1, len(stream.channels))
+        scales = [_scale(column) for column in rows.T]
+        self._raw = _quantise(rows, np.array(scales)).reshape(stream.values.shape)
         self.descriptor = SensorDescriptor(
             sensor_id=position + 1,
             name=stream.name,
@@ -92,6 +103,7 @@ class _Player:
             position=position,
             total=total,
             simulated=stream.simulated,
+            repeat=stream.repeat,
         )
         self._origin_us: int | None = None
         self._cursor = 0
