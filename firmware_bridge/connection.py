@@ -136,8 +136,7 @@ class Connection:
             raise LocalProtocolError(
                 f"a {self.role.value} cannot send {type(event).__name__} while {self.state.value}"
             )
-        if isinstance(event, Samples):
-            self._check_samples(event, LocalProtocolError)
+        self._check_sensor(event, LocalProtocolError)
         code, payload = wire.encode(event)
         frame = encode_frame(bytes((code, self._sequence_out)) + payload)
         self._sequence_out = (self._sequence_out + 1) & 0xFF
@@ -172,13 +171,21 @@ class Connection:
         self._sequence_in = (sequence + 1) & 0xFF
 
     def _check_received(self, event: Event) -> None:
-        if isinstance(event, Samples):
-            self._check_samples(event, RemoteProtocolError)
+        self._check_sensor(event, RemoteProtocolError)
         # The device answers any version with its own, so that the host can name the mismatch.
-        elif isinstance(event, Hello) and self.role is _H and event.version != PROTOCOL_VERSION:
+        if isinstance(event, Hello) and self.role is _H and event.version != PROTOCOL_VERSION:
             raise RemoteProtocolError(
                 f"the device {event.name!r} speaks version {event.version}, this host {PROTOCOL_VERSION}"
             )
+
+    def _check_sensor(self, event: Event, error: type[LocalProtocolError | RemoteProtocolError]) -> None:
+        """Samples are as their sensor was described, and it is described once and for all."""
+        if isinstance(event, Samples):
+            self._check_samples(event, error)
+        elif isinstance(event, SensorDescriptor):
+            known = self.descriptors.get(event.sensor_id)
+            if known is not None and wire.encode(known) != wire.encode(event):
+                raise error(f"sensor {event.sensor_id} was described differently since the last hello")
 
     def _check_samples(self, event: Samples, error: type[LocalProtocolError | RemoteProtocolError]) -> None:
         descriptor = self.descriptors.get(event.sensor_id)

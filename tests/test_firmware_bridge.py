@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from binascii import crc_hqx
+from dataclasses import replace
 
 import pytest
 from contracts.bridge_cases import DESCRIPTOR, DEVICE_EVENTS, HOST_EVENTS, samples
@@ -387,13 +388,29 @@ def test_an_image_is_one_sample(n_channels: int, repeat: int, form: SampleFormat
     """Up to the largest there is, with either timing."""
     host, device = streaming_pair()
     channels = tuple(Channel(f"c{column}", "1") for column in range(n_channels))
-    image = SensorDescriptor(1, "image", "depth", channels, 8.0, form, repeat=repeat)
+    image = SensorDescriptor(2, "image", "depth", channels, 8.0, form, repeat=repeat)
     data = random.Random(repeat).randbytes(image.sample_bytes)
-    for event in (image, Samples(1, 0, 5, 1, data), Samples(1, 1, 5, 1, data, 125_000)):
+    for event in (image, Samples(2, 0, 5, 1, data), Samples(2, 1, 5, 1, data, 125_000)):
         host.receive_data(device.send(event))
         assert drain(host) == [event]
     with pytest.raises(LocalProtocolError, match="take"):
-        device.send(Samples(1, 2, 5, 1, data[:-1]))
+        device.send(Samples(2, 2, 5, 1, data[:-1]))
+
+
+def test_a_sensor_is_described_again_but_not_differently():
+    host, device = streaming_pair()
+    without_rate = replace(DESCRIPTOR, sensor_id=2, rate_hz=float("nan"))
+    for event in (DESCRIPTOR, without_rate, without_rate):
+        host.receive_data(device.send(event))
+        assert isinstance(drain_one(host), SensorDescriptor)
+    other = replace(DESCRIPTOR, repeat=2)
+    with pytest.raises(LocalProtocolError, match="sensor 1 was described differently"):
+        device.send(other)
+    restarted = Connection(Role.DEVICE)
+    host.receive_data(restarted.send(Hello("device")) + restarted.send(other) + device.send(DESCRIPTOR))
+    assert [drain_one(host), drain_one(host)] == [Hello("device"), other]
+    with pytest.raises(RemoteProtocolError, match="sensor 1 was described differently"):
+        host.next_event()
 
 
 def test_lost_frames_are_counted_over_the_wrap():
