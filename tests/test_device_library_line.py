@@ -98,11 +98,11 @@ class Sketch:
         assert host.connection.counters.errors == host.connection.counters.lost_frames == 0
 
     def rows(self, name: str) -> np.ndarray:
-        """(samples, channels) as they were sent."""
+        """(samples, columns) as they were sent."""
         sensor = self.sensors[name]
         form = {1: "<i2", 2: "<i4", 3: "<f4"}[sensor.format]
         data = b"".join(frame.data for frame in self.frames[sensor.sensor_id])
-        return np.frombuffer(data, form).reshape(-1, len(sensor.channels))
+        return np.frombuffer(data, form).reshape(-1, len(sensor.columns()))
 
     def rate_hz(self, sensor: SensorDescriptor) -> float:
         times_us = [t for frame in self.frames[sensor.sensor_id] for t in frame.times_us()]
@@ -122,17 +122,21 @@ def test_the_example_of_an_imu(library: Path):
 
 
 def test_the_example_of_a_touch_matrix(library: Path):
-    rows = Sketch(library, "touch", 3 * 27).rows("touch")
-    assert rows.shape[1] == 16
-    assert ((np.diff(rows[:, 0]) % 27) == 1).all()
+    sketch = Sketch(library, "touch", 4)
+    sensor = sketch.sensors["touch"]
+    images = sketch.rows("touch").reshape(-1, 27, 15)
     # What stands in for the matrix answers with its nine address lines: the column's above the row's.
-    addressed = np.arange(15) << 5 | rows[:, :1]
-    np.testing.assert_array_equal(rows[:, 1:], addressed)
+    addressed = np.arange(15) << 5 | np.arange(27)[:, None]
+    np.testing.assert_array_equal(images, np.broadcast_to(addressed, images.shape))
+    assert [sensor.columns()[at].name for at in (0, 15, -1)] == ["c00_00", "c00_01", "c14_26"]
+    assert sketch.rate_hz(sensor) == pytest.approx(sensor.rate_hz, rel=0.3)
 
 
 def test_the_example_of_a_depth_sensor(library: Path):
-    rows = Sketch(library, "depth", 3).rows("depth")
-    for row in rows:
+    sketch = Sketch(library, "depth", 3)
+    names = [column.name for column in sketch.sensors["depth"].columns()]
+    assert names == ["zone_0", "zone_1", "zone_2", "zone_3"]
+    for row in sketch.rows("depth"):
         assert row.tolist() == [1029, 1715, 2401, -32768]  # 343 m/s, there and back; no echo in the last zone
 
 

@@ -2,9 +2,10 @@
  *
  *     device_main [--flood FRAMES] [--port PATH]
  *
- * Its sensor "imu" has six channels. Value and time of each sample follow from its number alone (`value_of`,
- * `time_of_us`), so that whoever receives it can tell whether it is right. It plays at 100 Hz, or, with
- * --flood, that many frames of ten samples after each start, as fast as the line takes them.
+ * Its sensor "imu" has six channels, "touch" is an image of 27 x 15 and "depth" one of 32 x 24. Value and time
+ * of each sample follow from its number alone (`value_of`, `time_of_us`), so that whoever receives it can tell
+ * whether it is right. It plays at 100 Hz, the images at 10 Hz, or, with --flood, that many frames of ten
+ * samples of "imu" after each start, as fast as the line takes them.
  */
 #define _DEFAULT_SOURCE
 #include <errno.h>
@@ -21,6 +22,10 @@
 
 #define CHANNELS 6
 #define BATCH 10
+#define COLUMNS 15
+#define ROWS 27
+#define PIXELS (32 * 24)
+#define SAMPLES_AN_IMAGE 10
 #define FRAMES_A_TURN 64
 
 static const edge_bridge_channel channels[CHANNELS] = {
@@ -28,10 +33,20 @@ static const edge_bridge_channel channels[CHANNELS] = {
     {"acc_z", "m/s2", 0.0078125f, 0.5f},    {"gyro_x", "rad/s", 0.0009765625f, 0.0f},
     {"gyro_y", "rad/s", 0.0009765625f, 0.0f}, {"gyro_z", "rad/s", 0.0009765625f, 0.0f},
 };
+static const edge_bridge_channel row[COLUMNS] = {
+    {"c00", "1", 1.0f, 0.0f}, {"c01", "1", 1.0f, 0.0f}, {"c02", "1", 1.0f, 0.0f}, {"c03", "1", 1.0f, 0.0f},
+    {"c04", "1", 1.0f, 0.0f}, {"c05", "1", 1.0f, 0.0f}, {"c06", "1", 1.0f, 0.0f}, {"c07", "1", 1.0f, 0.0f},
+    {"c08", "1", 1.0f, 0.0f}, {"c09", "1", 1.0f, 0.0f}, {"c10", "1", 1.0f, 0.0f}, {"c11", "1", 1.0f, 0.0f},
+    {"c12", "1", 1.0f, 0.0f}, {"c13", "1", 1.0f, 0.0f}, {"c14", "1", 1.0f, 0.0f},
+};
+static const edge_bridge_channel pixel = {"distance", "m", 0.0078125f, 2.0f};
 static uint8_t batch[EDGE_BRIDGE_BATCH_BYTES(BATCH, CHANNELS, 2)];
 static const edge_bridge_sensor sensors[] = {
     {"imu", "imu", channels, CHANNELS, 1, EDGE_BRIDGE_INT16, 100.0f, true, batch, sizeof batch},
+    {"touch", "capacitance", row, COLUMNS, ROWS, EDGE_BRIDGE_INT16, 10.0f, true, NULL, 0},
+    {"depth", "depth", &pixel, 1, PIXELS, EDGE_BRIDGE_INT16, 10.0f, true, NULL, 0},
 };
+#define N_SENSORS (sizeof sensors / sizeof sensors[0])
 
 typedef struct {
     int in;
@@ -42,9 +57,9 @@ typedef struct {
     bool playing;
 } device;
 
-static int16_t value_of(uint64_t number, uint64_t channel)
+static int16_t value_of(uint64_t number, uint64_t column)
 {
-    return (int16_t)((int)((number * 31u + channel * 1009u) % 601u) - 300);
+    return (int16_t)((int)((number * 31u + column * 1009u) % 601u) - 300);
 }
 
 static uint64_t time_of_us(uint64_t number)
@@ -101,36 +116,58 @@ static bool listen_to_host(device *self, edge_bridge *bridge, int patience_ms)
     return true;
 }
 
-static void play_one(device *self, edge_bridge *bridge)
+static void play_sample(edge_bridge *bridge, uint8_t sensor, uint64_t number, uint64_t time_us)
 {
-    int16_t values[CHANNELS];
-    for (uint64_t channel = 0; channel < CHANNELS; channel++) {
-        values[channel] = value_of(self->next, channel);
+    int16_t values[PIXELS];
+    uint64_t columns = (uint64_t)sensors[sensor].n_channels * sensors[sensor].repeat;
+    for (uint64_t column = 0; column < columns; column++) {
+        values[column] = value_of(number, column);
     }
-    (void)edge_bridge_sample(bridge, 0, self->origin_us + time_of_us(self->next), values);
+    (void)edge_bridge_sample(bridge, sensor, time_us, values);
+}
+
+static void play_next(device *self, edge_bridge *bridge)
+{
+    uint64_t time_us = self->origin_us + time_of_us(self->next);
+    play_sample(bridge, 0, self->next, time_us);
+    if (self->flood_samples == 0 && self->next % SAMPLES_AN_IMAGE == 0) {
+        play_sample(bridge, 1, self->next / SAMPLES_AN_IMAGE, time_us);
+        play_sample(bridge, 2, self->next / SAMPLES_AN_IMAGE, time_us);
+    }
     self->next++;
+}
+
+/* The first sensor that the host wants; N_SENSORS where it wants none. */
+static uint8_t wanted(const edge_bridge *bridge)
+{
+    uint8_t sensor = 0;
+    while (sensor < N_SENSORS && !edge_bridge_streams(bridge, sensor)) {
+        sensor++;
+    }
+    return sensor;
 }
 
 /* Play what is due; return for how many milliseconds nothing more will be, -1: until the host speaks. */
 static int play(device *self, edge_bridge *bridge)
 {
-    if (!edge_bridge_streams(bridge, 0)) {
+    uint8_t sensor = wanted(bridge);
+    if (sensor == N_SENSORS) {
         self->playing = false;
         return -1;
     }
-    if (!self->playing || bridge->streams[0].next_index == 0) { /* a new start, or a start while it played */
+    if (!self->playing || bridge->streams[sensor].next_index == 0) { /* a new start, or a start while it played */
         self->playing = true;
         self->next = 0;
         self->origin_us = self->flood_samples > 0 ? 0 : now_us(self);
     }
     if (self->flood_samples > 0) {
         for (int i = 0; i < FRAMES_A_TURN * BATCH && self->next < self->flood_samples; i++) {
-            play_one(self, bridge);
+            play_next(self, bridge);
         }
         return self->next < self->flood_samples ? 0 : -1;
     }
     while (self->origin_us + time_of_us(self->next) <= now_us(self)) {
-        play_one(self, bridge);
+        play_next(self, bridge);
     }
     return 5;
 }
@@ -161,7 +198,7 @@ int main(int argc, char **argv)
             return 2;
         }
     }
-    edge_bridge_config config = {"device_main", "1.0.0", (const uint8_t *)"counted", 7,  sensors, 1,
+    edge_bridge_config config = {"device_main", "1.0.0", (const uint8_t *)"counted", 7,  sensors, N_SENSORS,
                                  write_line,    now_us,  room_on_line,               &self};
     static edge_bridge bridge;
     if (!edge_bridge_begin(&bridge, &config)) {
