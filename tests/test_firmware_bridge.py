@@ -304,12 +304,12 @@ def test_an_unknown_type_is_skipped_and_counted():
         b"\x06\x00\x63\x00" + bytes(12) + b"\x01\x00" + bytes(16),  # a sensor never described
         b"\x06\x00\x01\x00" + bytes(12) + b"\x01\x00" + bytes(5),  # one byte of data where 12 belong
         b"\x06\x00\x01\x01" + bytes(12) + b"\xff\xff" + bytes(8),  # 65,534 deltas that are not there
-        b"\x03\x00\x01\x00\x00\x00\x01" + bytes(4) + b"\x01\x00\x01a\x01b\x01" + bytes(10),  # 0 of 0
-        b"\x03\x00\x01\x00\x01\x00\x04" + bytes(4) + b"\x01\x00\x01a\x01b\x01" + bytes(10),  # format 4
-        b"\x03\x00\x01\x00\x01\x00\x01" + bytes(4) + b"\x01\x00\x01a\x01b\x00",  # no channel
-        b"\x03\x00\x01\x00\x01\x00\x01" + bytes(4) + b"\x00\x00\x01a\x01b\x01" + bytes(10),  # no times
-        b"\x03\x00\x01\x00\x01\x00\x01" + bytes(4) + b"\xf6\x07\x01a\x01b\x01" + bytes(10),  # 2,038 values
-        b"\x03\x00\x01\x00\x01\x00\x03" + bytes(4) + b"\xff\xff\x01a\x01b\x01" + bytes(10),  # 65,535
+        b"\x03\x00\x02\x00\x00\x00\x01" + bytes(4) + b"\x01\x00\x01a\x01b\x01" + bytes(10),  # 0 of 0
+        b"\x03\x00\x02\x00\x01\x00\x04" + bytes(4) + b"\x01\x00\x01a\x01b\x01" + bytes(10),  # format 4
+        b"\x03\x00\x02\x00\x01\x00\x01" + bytes(4) + b"\x01\x00\x01a\x01b\x00",  # no channel
+        b"\x03\x00\x02\x00\x01\x00\x01" + bytes(4) + b"\x00\x00\x01a\x01b\x01" + bytes(10),  # no times
+        b"\x03\x00\x02\x00\x01\x00\x01" + bytes(4) + b"\xf6\x07\x01a\x01b\x01" + bytes(10),  # 2,038 values
+        b"\x03\x00\x02\x00\x01\x00\x03" + bytes(4) + b"\xff\xff\x01a\x01b\x01" + bytes(10),  # 65,535
         b"\x01\x00\x01\x09abc",  # a uid that runs over the end
         b"\x0a\x00\x09x",  # log level 9
     ],
@@ -336,11 +336,11 @@ def test_an_impossible_payload_is_a_remote_error(body: bytes):
         Samples(1, 0, -1, 1, bytes(12), 10),
         Samples(1, 0, 0, 0, b"", 10),
         Samples(1, 0, 0, 400, bytes(4800), 10),
-        SensorDescriptor(1, "imu", "imu", (), 100.0),
-        SensorDescriptor(1, "imu", "imu", (Channel("x", "1"),), 100.0, repeat=0),
-        SensorDescriptor(1, "imu", "imu", (Channel("x", "1"),), 100.0, repeat=-1),
-        SensorDescriptor(1, "imu", "imu", (Channel("x", "1"),), 100.0, repeat=2_038),
-        SensorDescriptor(1, "imu", "imu", (Channel("x", "1"),) * 6, 100.0, SampleFormat.FLOAT32, repeat=170),
+        SensorDescriptor(2, "imu", "imu", (), 100.0),
+        SensorDescriptor(2, "imu", "imu", (Channel("x", "1"),), 100.0, repeat=0),
+        SensorDescriptor(2, "imu", "imu", (Channel("x", "1"),), 100.0, repeat=-1),
+        SensorDescriptor(2, "imu", "imu", (Channel("x", "1"),), 100.0, repeat=2_038),
+        SensorDescriptor(2, "imu", "imu", (Channel("x", "1"),) * 6, 100.0, SampleFormat.FLOAT32, repeat=170),
         Log(LogLevel.INFO, "x" * 5000),
     ],
 )
