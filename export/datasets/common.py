@@ -6,6 +6,14 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Float32 = npt.NDArray[np.float32]
+Int64 = npt.NDArray[np.int64]
+Strings = npt.NDArray[np.str_]
 
 DATA_VARIABLE = "EDGE_AGENT_DATA"
 _REPOSITORY = Path(__file__).resolve().parents[2]
@@ -27,6 +35,62 @@ class DatasetInfo:
     credit: str
     split: str
     """In words: by what the folds are made."""
+    licence_class: Literal["A", "B", "C"] = "A"
+    """A: derive and ship with credit; B: copyleft, data stays outside; C: research only, never shipped."""
+    outputs: tuple[str, ...] = ()
+    """Names of the numbers of a regression, with their unit in the name; empty for a classification."""
+    kind: Literal["real", "paired", "simulated"] = "real"
+    reference: str = ""
+    """What others reached on it, with their protocol named."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A set as windows that an encoder takes.
+
+    x (N,T,C) in the units of the slot, finite; target (N,) class index, or (N,K) float32 numbers of a
+    regression; group (N,) what a split must not cut through (a person, a room, a day); recording (N,)
+    which recording a window is of: neighbours in time share it.
+    """
+
+    x: Float32
+    target: Int64 | Float32
+    group: Strings
+    recording: Strings
+
+    def __getitem__(self, rows: Int64) -> Samples:
+        return Samples(self.x[rows], self.target[rows], self.group[rows], self.recording[rows])
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Row numbers of one split. `validation` is empty where only a score is wanted."""
+
+    name: str
+    train: Int64
+    test: Int64
+    validation: Int64
+
+
+class Reader(Protocol):
+    """What every module of a set offers (a module is a Reader by its names)."""
+
+    INFO: DatasetInfo
+
+    def load(self, root: Path | None = None) -> Samples:
+        """All windows, in an order that depends on the files alone. Raises DatasetMissingError."""
+        ...
+
+    def folds(self, samples: Samples) -> list[Fold]:
+        """The splits of the evaluation, by group; validation is empty."""
+        ...
+
+    def shipped(self, samples: Samples) -> Fold:
+        """The one split of the shipped model: train, validation (calibration) and test."""
+        ...
 
 
 class DatasetMissingError(FileNotFoundError):
@@ -49,6 +113,29 @@ def dataset_path(name: str, root: Path | None = None) -> Path:
     if not path.exists():
         raise DatasetMissingError(path)
     return path
+
+
+def group_folds(group: Strings, n_folds: int = 5) -> list[Fold]:
+    """Folds by group: the sorted groups in turn."""
+    number = subject_folds(group.tolist(), n_folds)
+    fold = np.array([number[g] for g in group.tolist()])
+    nothing = np.zeros(0, np.int64)
+    return [
+        Fold(f"fold {i}", np.flatnonzero(fold != i), np.flatnonzero(fold == i), nothing)
+        for i in range(n_folds)
+        if (fold == i).any()
+    ]
+
+
+def held_out(group: Strings, validation: Sequence[str], test: Sequence[str]) -> Fold:
+    """The split that keeps two lists of groups out of training."""
+    in_validation, in_test = np.isin(group, validation), np.isin(group, test)
+    return Fold(
+        "shipped",
+        np.flatnonzero(~in_validation & ~in_test),
+        np.flatnonzero(in_test),
+        np.flatnonzero(in_validation),
+    )
 
 
 def subject_folds(subjects: Sequence[str], n_folds: int = 5) -> dict[str, int]:
