@@ -1,0 +1,75 @@
+"""Questions about what was before, sensors that disagree, what to do, and small talk."""
+
+from __future__ import annotations
+
+BEFORE = (
+    "what was that before", "what was it before", "what has changed", "was it so before", "what changed",
+    "how was it before", "what came before that", "how did it change", "is that new", "how was it earlier",
+    "since when is it so", "and earlier", "and a moment ago", "compare that with earlier",
+    "what was it a minute ago", "and before", "when did that change", "was it the same last time",
+    "has that changed", "from what did it change", "was it so a minute ago", "compare it with before",
+    "compare with earlier", "did that change", "what was it last time", "what was there before",
+    "is it different from before", "is it the same as before", "what is different now",
+    "what was it earlier", "did anything change", "what was it until now", "what was it a moment ago",
+    "has it been so for long", "when did it change", "has it always been the same", "and a minute ago",
+    "what did you say before", "how long has it been so", "before", "is this different from earlier",
+    "and before that", "what came before", "was it always so", "is that the same as earlier",
+    "has anything changed",
+)  # fmt: skip
+BEFORE_OF = (
+    "has {noun} been the same for long", "what was {noun} earlier", "is {noun} different from before",
+    "did {noun} change", "when did {noun} change", "tell me {noun} from before",
+    "what changed about {noun}", "compare {noun} with earlier", "what is new about {noun}",
+    "from what did {noun} change", "since when has {noun} been so", "how was {noun} before",
+    "what was {noun} last time", "{noun} a minute ago", "has {noun} changed", "{noun} before",
+    "compare {noun} with before", "what was {noun} before", "was {noun} different earlier",
+    "was {noun} the same last time", "is {noun} the same as before", "what was {noun} a moment ago",
+    "how did {noun} change", "what was {noun} a minute ago", "and {noun} before", "and {noun} earlier",
+)  # fmt: skip
+CONFLICT = (
+    "compare the phone with the watch", "do your sensors contradict each other",
+    "does the phone agree with the watch", "do the sensors contradict each other", "which sensor is wrong",
+    "compare the watch with the phone", "are your sensors of one mind",
+    "who is right, the phone or the watch", "phone or watch, which one is right",
+    "is the phone right or the watch", "should i trust the phone or the watch", "do the sensors agree",
+    "do phone and watch say the same", "do the phone and the watch contradict each other",
+    "is the watch wrong or the phone", "does the phone say something else than the watch",
+    "do all sensors agree", "do the phone and the watch say the same", "do your sensors agree",
+    "is there a conflict", "does one sensor contradict the other", "phone and watch, do they agree",
+    "are the sensors of one mind", "does the watch agree with the phone",
+    "do the phone and the watch agree", "does the watch say something else than the phone",
+    "is the phone against the watch", "which one is right, the phone or the watch",
+    "is one of the sensors wrong", "do the sensors say the same",
+    "is there a conflict between the phone and the watch", "which is right, phone or watch",
+    "do phone and watch agree", "any conflict", "is there a conflict between the sensors",
+    "which one should i trust, the watch or the phone", "any conflict between your sensors",
+)  # fmt: skip
+ADVICE = (
+    "is there something to do", "should you send a message", "do something about it", "act on it",
+    "is an alarm needed", "what do you advise", "what next, your advice", "tell someone if needed",
+    "should i set an alarm", "raise an alarm if needed", "should i tell anyone", "what is to be done",
+    "set off the alarm if you must", "what should be done", "set an alarm if need be",
+    "must you raise an alarm", "what do you recommend", "what must be done", "should i get help",
+    "do you have to warn me", "should somebody be told", "what now, what do you recommend",
+    "do i have to do something", "your advice please", "do what is needed", "should there be an alarm",
+    "do we need an alarm", "what should we do", "should anyone be told", "is help needed",
+    "should i be warned", "set an alarm if something is wrong", "what should i do",
+    "should someone be told", "send an alarm if you must", "do we need help", "must i tell someone",
+    "which step do you advise", "give me advice", "what is your advice", "what should i do now",
+    "what would you do", "send a message if needed", "is there reason to worry", "do what you must",
+    "warn me if something is wrong", "tell my family if something is wrong",
+    "set an alarm if it is needed", "should i worry", "warn someone if need be",
+    "what would you recommend",
+)  # fmt: skip
+SMALL_TALK = (
+    "hello there", "bye for now", "have a good night", "good morning", "nice work", "hi", "thanks a lot",
+    "goodbye", "how are you this morning", "you did well", "you did very well", "see you in the morning",
+    "see you later", "see you", "nice day today", "well done", "many thanks", "hey there", "i like you",
+    "thank you", "goodbye and thank you", "are you well today", "nice to meet you", "you are very good",
+    "hi there", "thank you so much", "you are nice", "good morning to you", "good afternoon", "good day",
+    "good night", "see you tomorrow", "hello again", "thank you very much", "how are you today", "hello",
+    "good night and sleep well", "bye", "good evening", "that was good", "very good", "have a good day",
+    "thanks and goodbye", "good evening to you", "how are you", "how do you feel",
+    "that was very nice of you", "good job", "hey", "sleep well", "thanks", "have a nice day",
+    "are you there", "good work",
+)  # fmt: skip

@@ -1,0 +1,77 @@
+"""The digit that a hand signs in a picture."""
+
+from __future__ import annotations
+
+from export.wordings.common import Wordings
+
+SIGN = Wordings(
+    query=(
+        "which sign is shown", "could you tell me the digit", "is there a sign in the picture",
+        "say the digit", "which digit is signed", "what does the sign mean", "sign", "read the sign",
+        "which signs do you see", "can you read the sign", "tell me the sign", "what sort of sign is it",
+        "what is it that i sign", "what is the digit in the picture", "what sign do i make",
+        "what does the sign show", "can you read the digit", "which sign does the picture show",
+        "what number is the sign", "which digit do i sign", "what digit is in the picture",
+        "what does the sign say", "the sign please", "which number is signed", "what digit do i sign",
+        "what is being signed", "which digit is it", "tell me about the sign", "describe the digit",
+        "what can you tell me about the digit", "what sign is in the picture", "any news about the digit",
+        "read the digits", "check the digit", "what digit is shown", "what do you know about the sign",
+        "which number does the sign mean", "what do you make of the digit", "do you see any digits",
+        "what about the sign", "can you tell me the sign", "which digit does the picture show",
+        "what sign is it", "what is signed in the picture", "which digit do you see", "signing what",
+        "what number is signed", "what sign do you see", "report the sign", "how do you read the sign",
+        "what do you say about the sign", "read the digit", "digit", "give me the sign",
+        "what is the digit", "which sign is that", "and the digit",
+    ),
+    yes_no=(
+        "the sign shows {x}, correct", "is this the digit {x}", "i think the sign shows {x}",
+        "do you see the digit {x}", "does the picture show the sign {x}", "i guess the digit is {x}",
+        "tell me if the sign shows {x}", "is it right that the digit is {x}", "it seems the digit is {x}",
+        "can you confirm that the digit is {x}", "is {x} signed in the picture",
+        "is that the sign for {x}", "is the digit {x}", "do you believe the sign shows {x}",
+        "the sign shows {x}, right", "would you say the sign shows {x}", "the digit is {x}, is it not",
+        "i say the digit is {x}", "does the sign mean {x}", "does the sign show {x}",
+        "is it true that the sign shows {x}", "could it be that the sign shows {x}",
+        "do you think the digit is {x}", "surely the digit is {x}", "the digit is {x}, is that so",
+        "do you agree that the sign shows {x}", "please confirm that the digit is {x}",
+        "the sign shows {x}, yes or no",
+    ),
+    false_premise=(
+        "when did you notice that the digit is {x}", "now that the digit is {x}, what comes next",
+        "why is the digit {x}", "as the sign shows {x}, what now", "since when does the sign show {x}",
+        "given that the digit is {x}, what follows", "i know that the digit is {x}, but why",
+        "because the sign shows {x}, what do you advise", "why does the sign show {x}",
+        "why is {x} signed", "who wanted it so that the digit is {x}", "how come the digit is {x}",
+        "how did it come that the sign shows {x}", "since the sign shows {x}, what should i do",
+        "what does it mean that the sign shows {x}", "what is the reason that the sign shows {x}",
+        "so the sign shows {x}, what then",
+    ),
+    choice=(
+        "{x} or {y}, what is the sign", "select for the digit: {x}, {y} or {z}",
+        "what fits the sign best: {x}, {y}, {z}", "what fits the digit, {x} or {y}",
+        "the sign: {x}, {y} or {z}", "decide on the sign, {x} or {y}", "does the sign show {x} or {y}",
+        "the sign: {x} or {y}", "choose one for the digit: {x}, {y} or {z}", "is it a sign for {x} or {y}",
+        "say of the digit: {x} or rather {y}", "does the sign show {x}, {y} or {z}",
+        "either {x} or {y}, which one for the digit", "is the digit {x}, {y} or {z}",
+        "is the digit {x} or {y}", "which is it for the digit, {x} or {y}",
+        "pick one for the sign: {x} or {y}",
+    ),
+    why=(
+        "by what do you know the sign", "what speaks for the sign", "how do you measure the digit",
+        "what proves the digit", "what is the sign based on", "on what is the digit based",
+        "how can you tell the digit", "what is your reason about the digit", "explain the sign",
+        "by which sensor do you know the digit", "what do you base the sign on",
+        "how is the digit known to you", "justify the digit", "how did you work out the digit",
+        "give a reason for the sign", "what makes you think so about the sign",
+        "what told you about the digit", "how do you know the sign", "why do you say so about the digit",
+        "what shows you the sign", "give me the evidence for the sign",
+        "why do you believe that about the sign", "where do you know the sign from",
+        "which sensor tells you about the digit", "which sensor shows the sign",
+        "on what grounds do you say that about the sign", "what is your evidence for the digit",
+        "who told you about the digit", "how did you find out about the sign",
+        "from what do you know about the digit",
+    ),
+    words=(
+        "sign", "signs", "signed", "signing", "digit", "digits",
+    ),
+)  # fmt: skip

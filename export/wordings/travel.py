@@ -1,0 +1,77 @@
+"""How a trip goes, from positions."""
+
+from __future__ import annotations
+
+from export.wordings.common import Wordings
+
+TRAVEL = Wordings(
+    query=(
+        "journey", "is the trip fast", "how is the journey going", "tell me the kind of trip", "trip",
+        "how do we travel", "which transport is used", "by what means do we travel", "which trip is that",
+        "what trip is it", "is the gps in a car", "can you tell me the kind of trip",
+        "what does the gps say about the trip", "what means of transport is it", "the kind of trip please",
+        "and the way of travel", "any news about the way of travel", "check the way of travel",
+        "what does the gps know", "give me the kind of trip", "could you tell me the way of travel",
+        "what about the kind of trip", "how are we travelling", "is it a ride or a walk",
+        "how do i travel", "what is the mode of transport", "how fast is the trip", "travelling how",
+        "say the way of travel", "how does the trip go", "which way of travel is it",
+        "is this a ride in a car", "what do you know about the kind of trip", "how do you travel",
+        "tell me about the kind of trip", "are we travelling by car",
+        "what do you say about the kind of trip", "what is the mode of travel", "what kind of trip is it",
+        "what sort of trip is it", "what is the way of travel", "mode of travel",
+        "report the kind of trip", "how is the trip going", "mode of transport",
+        "what kind of journey is this", "is the trip by car", "describe the way of travel",
+        "what can you tell me about the way of travel", "what transport is this",
+        "what do you make of the way of travel", "what sort of trip is this", "how does the gps travel",
+    ),
+    yes_no=(
+        "we travel {x}, is that so", "does the gps travel {x}", "the trip is {x}, correct",
+        "is it true that the trip is {x}", "is that a trip {x}", "it seems we travel {x}",
+        "can you confirm that we travel {x}", "surely we travel {x}", "tell me if the trip is {x}",
+        "do you think we travel {x}", "i guess we travel {x}", "i think the trip is {x}",
+        "the trip is {x}, right", "please confirm that we travel {x}", "is the journey {x}",
+        "would you say the trip is {x}", "i say we travel {x}", "is this trip {x}",
+        "did the journey go {x}", "do we travel {x}", "do you agree that the trip is {x}",
+        "do you believe the trip is {x}", "the trip is {x}, yes or no", "is the trip {x}",
+        "are we travelling {x}", "could it be that the trip is {x}", "we travel {x}, is it not",
+        "is it right that we travel {x}",
+    ),
+    false_premise=(
+        "as the trip is {x}, what now", "given that we travel {x}, what follows",
+        "i know that we travel {x}, but why", "what is the reason that the trip is {x}",
+        "why do we travel {x}", "since the trip is {x}, what should i do", "so the trip is {x}, what then",
+        "how long do we travel {x}", "now that we travel {x}, what comes next",
+        "since when is the trip {x}", "why is the trip {x}", "how come we travel {x}",
+        "what does it mean that the trip is {x}", "because the trip is {x}, what do you advise",
+        "how did it come that the trip is {x}", "who wanted it so that we travel {x}",
+        "when did you notice that we travel {x}",
+    ),
+    choice=(
+        "do we travel {x} or {y}", "pick one for the kind of trip: {x} or {y}",
+        "decide on the kind of trip, {x} or {y}", "either {x} or {y}, which one for the way of travel",
+        "the kind of trip: {x} or {y}", "which is it for the way of travel, {x} or {y}",
+        "{x} or {y}, what is the kind of trip", "what fits the way of travel, {x} or {y}",
+        "say of the way of travel: {x} or rather {y}", "is the trip {x} or {y}",
+        "is this a trip {x} or {y}",
+    ),
+    why=(
+        "where do you know the kind of trip from", "from what do you know about the way of travel",
+        "what is your reason about the way of travel", "who told you about the way of travel",
+        "what is your evidence for the way of travel", "why do you believe that about the kind of trip",
+        "how is the way of travel known to you", "justify the way of travel",
+        "how do you know the kind of trip", "give a reason for the kind of trip",
+        "how did you find out about the kind of trip", "which sensor tells you about the way of travel",
+        "what do you base the kind of trip on", "by which sensor do you know the way of travel",
+        "what is the kind of trip based on", "what shows you the kind of trip",
+        "what proves the way of travel", "give me the evidence for the kind of trip",
+        "what speaks for the kind of trip", "what told you about the way of travel",
+        "how do you measure the way of travel", "by what do you know the kind of trip",
+        "on what grounds do you say that about the kind of trip", "how did you work out the way of travel",
+        "which sensor shows the kind of trip", "how can you tell the way of travel",
+        "on what is the way of travel based", "what makes you think so about the kind of trip",
+        "explain the kind of trip", "why do you say so about the way of travel",
+    ),
+    words=(
+        "trip", "journey", "travel", "travelling", "gps", "transport", "ride",
+    ),
+)  # fmt: skip
