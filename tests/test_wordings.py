@@ -113,6 +113,13 @@ def test_what_belongs_to_nothing_names_nothing() -> None:
         assert holds(wording, not_motion) == [], wording
 
 
+@pytest.mark.parametrize("family", ["IDENTITY", "MEDICAL", "HELP", "WHICH_SENSOR"])
+def test_a_question_with_a_fixed_answer_is_not_taken_for_one_about_a_number(family: str) -> None:
+    words = tuple(w for name in NUMBERS for w in EVERY[name].words)
+    for wording in getattr(q, family):
+        assert holds(wording, words) == [], wording
+
+
 def test_what_was_before_names_no_sensor() -> None:
     for wording in (*FAMILIES.before, *FAMILIES.before_of):
         assert holds(wording, ("sensor", "sensors", "phone", "watch", "tracker", "scanner", "array")) == []

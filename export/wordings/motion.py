@@ -46,6 +46,6 @@ MOTION = Wordings(
         "from what do you know about the way of the robot", "where do you know the path of the robot from",
     ),
     words=(
-        "robot", "driven", "drive", "rover",
+        "the robot", "robot path", "driven", "drive", "rover",
     ),
 )  # fmt: skip

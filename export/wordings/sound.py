@@ -15,8 +15,9 @@ SOUND = Wordings(
     why=q.WHY[_EVENT],
     words=(
         "hear", "hears", "heard", "hearing", "sound", "sounds", "noise", "listen", "loud", "quiet", "ear",
-        "ears", "audio", "audible", "microphone", "what is in the air", "dog", "rain", "sea waves", "baby",
-        "clock", "sneezing", "helicopter", "chainsaw", "rooster", "fire", "silence",
+        "ears", "audio", "audible", "microphone", "what is in the air", "dog barking", "rain falling",
+        "sea waves", "baby crying", "clock ticking", "sneezing", "helicopter noise", "chainsaw noise",
+        "rooster crowing", "fire crackling", "silence",
     ),
 )  # fmt: skip
 """Wordings such as "is there {x}" are known by the phrases of the classes alone."""
