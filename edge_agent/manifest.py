@@ -11,18 +11,27 @@ import json
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    model_validator,
+)
 
+from edge_agent.channel_names import expand, shorten
 from edge_agent.errors import ModelError
 
 MANIFEST_NAME = "manifest.json"
-FORMAT = 1
+FORMAT = 2
 
 Modality = Literal[
     "imu", "capacitance", "lidar", "thermal", "depth", "video",
-    "gps", "gaze", "audio", "camera", "pose", "image",
+    "gps", "gaze", "audio", "camera", "pose", "image", "environment",
 ]  # fmt: skip
-"""The twelve modalities of IoT-LM (arXiv 2407.09801, section 3)."""
+"""The twelve modalities of IoT-LM (arXiv 2407.09801, section 3), and what a room is measured by."""
 
 Task = Literal[
     "gaze_estimation", "depth_estimation", "gesture_classification", "pose_estimation",
@@ -46,6 +55,15 @@ class File(_Frozen):
     size_bytes: Annotated[int, Field(ge=0)]
 
 
+Names = Annotated[
+    tuple[str, ...], BeforeValidator(expand), PlainSerializer(lambda names: shorten(names), when_used="json")
+]
+"""Names of channels; in JSON a run of numbered ones is one: "px_[000..359]"."""
+
+Kind = Literal["real", "simulated"]
+"""What something was trained and judged on: recordings of real sensors, or a simulator."""
+
+
 class Slot(_Frozen):
     """One input of the model: a modality at a placement, with its own encoder."""
 
@@ -53,21 +71,37 @@ class Slot(_Frozen):
     modality: Modality
     placement: str
     encoder: str
-    features: Literal["raw", "log_mel"]
-    channels: tuple[str, ...]
+    features: Literal["raw", "log_mel", "local_metres"]
+    """What the encoder takes: the window, its log-mel frames, or latitude and longitude as metres east and
+    north of its last point."""
+    sampling: Literal["linear", "hold"] = "linear"
+    """Between two samples: interpolated, or the last one held, as with images."""
+    channels: Names
     units: tuple[str, ...]
+    """One for each channel, or one for all."""
     rate_hz: float
     window_s: float
     n_tokens: int
-    tasks: tuple[Task, ...]
+    heads: tuple[str, ...]
+    """The heads its encoder says something of, in the order of its output."""
     description: str
     """How a person would name it in a sentence: "the watch"."""
+    kind: Kind = "real"
 
 
-class TaskHead(_Frozen):
-    """One classification head: labels, how they are said, and their calibration."""
+class _Head(_Frozen):
+    name: str
+    task: Task
+    words: tuple[str, ...]
+    """A question with one of these words is about this head."""
+    question: str
+    """What a person would ask to hear it."""
+    kind: Kind = "real"
 
-    name: Task
+
+class TaskHead(_Head):
+    """A head that names a class: labels, how they are said, and their calibration."""
+
     labels: tuple[str, ...]
     phrases: tuple[str, ...]
     """How each label is said in a sentence, in the order of `labels`."""
@@ -80,6 +114,13 @@ class TaskHead(_Frozen):
     """Below this calibrated probability the agent says that it does not know."""
     novelty_threshold: float
     """Above this energy (-logsumexp of the encoder's logits) the input is called novel."""
+    conformal: float = 0.0
+    """A label belongs to the conformal set when its probability is at least this; 0: not calibrated."""
+
+    @property
+    def width(self) -> int:
+        """Numbers that an encoder gives for it."""
+        return len(self.labels)
 
     @model_validator(mode="after")
     def _same_lengths(self) -> TaskHead:
@@ -89,6 +130,56 @@ class TaskHead(_Frozen):
                 f"task {self.name}: labels, phrases and label_tokens must be of one length and the "
                 "tokens all different"
             )
+        return self
+
+
+class Fact(_Frozen):
+    """A measured number that may be said: `{name}` in a sentence becomes its value with its unit."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    unit: str
+    decimals: Annotated[int, Field(ge=0, le=6)] = 1
+    reduce: Literal["value", "min", "max", "mean", "norm", "first", "last"]
+    first: int = 0
+    """The numbers `first` to `last` of a head, or the one channel `first` of a slot."""
+    last: int = 0
+    scale: float = 1.0
+    words: tuple[str, ...] = ()
+    """A question with one of these words is about it."""
+    sentence: str = ""
+    """How it is said, with itself in braces: "The temperature is {temperature}."."""
+
+
+class SlotFacts(_Frozen):
+    """The facts of a slot: read from its window by no network at all."""
+
+    slot: str
+    facts: tuple[Fact, ...]
+
+
+class NumberHead(_Head):
+    """A head that reads numbers: (K,) values with their uncertainty."""
+
+    numbers: Names
+    """Each with its unit in the name."""
+    offset: tuple[float, ...]
+    scale: tuple[float, ...]
+    """value = offset + scale * output, (K,) each."""
+    sigma_factor: float
+    """By what the predicted deviation is multiplied so that it covers what it says (validation)."""
+    readout: str
+    """The canonical answer, with facts in braces."""
+    facts: tuple[Fact, ...]
+
+    @property
+    def width(self) -> int:
+        """Numbers that an encoder gives for it: a mean and a log sigma each."""
+        return 2 * len(self.numbers)
+
+    @model_validator(mode="after")
+    def _same_lengths(self) -> NumberHead:
+        if not len(self.numbers) == len(self.offset) == len(self.scale):
+            raise ValueError(f"head {self.name}: numbers, offset and scale must be of one length")
         return self
 
 
@@ -129,13 +220,15 @@ class DataSource(_Frozen):
 class Manifest(_Frozen):
     """The whole promise. `source` tells trained weights from random ones used in tests of shape."""
 
-    format: Literal[1]
+    format: Literal[2]
     name: str
     version: str
     licence: str
     source: Literal["trained", "random"]
     slots: tuple[Slot, ...]
     tasks: tuple[TaskHead, ...]
+    numbers: tuple[NumberHead, ...] = ()
+    facts: tuple[SlotFacts, ...] = ()
     adapter: AdapterSpec
     language: LanguageSpec
     data: tuple[DataSource, ...]
@@ -154,15 +247,33 @@ class Manifest(_Frozen):
             raise ValueError(f"files without a checksum: {', '.join(missing)}")
         if len({s.name for s in self.slots}) != len(self.slots):
             raise ValueError("two slots have the same name")
+        heads = [h.name for h in self.heads]
+        if len(set(heads)) != len(heads):
+            raise ValueError("two heads have the same name")
+        if unknown := sorted({h for s in self.slots for h in s.heads} - set(heads)):
+            raise ValueError(f"slots name heads that do not exist: {', '.join(unknown)}")
         return self
+
+    @property
+    def heads(self) -> tuple[TaskHead | NumberHead, ...]:
+        """All heads, in the order of the adapter."""
+        return (*self.tasks, *self.numbers)
 
     def slot(self, name: str) -> Slot:
         """The slot of that name; KeyError when the model has none."""
         return {s.name: s for s in self.slots}[name]
 
     def task(self, name: str) -> TaskHead:
-        """The task head of that name; KeyError when the model has none."""
-        return {str(t.name): t for t in self.tasks}[name]
+        """The head of that name that names a class; KeyError when the model has none."""
+        return {t.name: t for t in self.tasks}[name]
+
+    def head(self, name: str) -> TaskHead | NumberHead:
+        """The head of that name; KeyError when the model has none."""
+        return {h.name: h for h in self.heads}[name]
+
+    def serving(self, head: str) -> frozenset[str]:
+        """The slots that a head is read from."""
+        return frozenset(s.name for s in self.slots if head in s.heads)
 
 
 def sha256_of(path: Path) -> str:
@@ -193,7 +304,13 @@ def read(folder: Path) -> Manifest:
             hint="set model.path to a folder that holds manifest.json, for example models/iotlm-7m",
         ) from error
     try:
-        return Manifest.model_validate(json.loads(raw))
+        said = json.loads(raw)
+        if isinstance(said, dict) and said.get("format") != FORMAT:
+            raise ModelError(
+                f"{path} is of format {said.get('format')}; this version reads {FORMAT}",
+                hint="fetch the model folder that belongs to this version",
+            )
+        return Manifest.model_validate(said)
     except (ValidationError, ValueError) as error:
         raise ModelError(f"{path} is not a valid manifest: {error}") from error
 

@@ -88,9 +88,9 @@ class Conditioning:
 
 @dataclass(frozen=True, slots=True)
 class TaskPercept:
-    """The fast path's calibrated result for one task.
+    """The fast path's calibrated result for one head.
 
-    `probability` belongs to `label`; `known` is False where the probability lies under the manifest's
+    `possible` is the conformal set: the labels that cannot be ruled out. `probability` belongs to `label`; `known` is False where the probability lies under the manifest's
     threshold or the input is novel, and the agent must then say that it does not know.
     """
 
@@ -101,11 +101,25 @@ class TaskPercept:
     alpha: Mapping[str, float]
     novelty: float
     known: bool
+    possible: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NumberPercept:
+    """The fast path's result for a head that reads numbers: values and deviations (K,), in their units."""
+
+    head: str
+    values: Float32
+    sigma: Float32
+    alpha: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Percept:
-    """All tasks of one window, with the conditioning that a question about it needs."""
+    """All heads of one window, with the conditioning that a question about it needs.
+
+    `facts` are the measured numbers that may be said, as they are said: name -> "21.5 degrees".
+    """
 
     sequence: int
     end_ns: int
@@ -114,6 +128,8 @@ class Percept:
     missing: tuple[str, ...]
     conditioning: Conditioning
     simulated: bool = False
+    numbers: Mapping[str, NumberPercept] = field(default_factory=dict)
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 class AnswerSource(StrEnum):

@@ -1,4 +1,4 @@
-"""Batches of dialogs about sensor states: what is asked, what is answered, what the sensors gave.
+"""Batches of dialogs: what is asked, what is answered, and which words of the answers depend on a label.
 
 A batch row is `prefix | K soft tokens | dialog`. Only the answers carry loss.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -15,8 +14,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from edge_agent.perception.prompt import END, PAD, PREFIX, QUESTION
-from export.dialogs import State, Turn
-from export.labels import ACTIVITY, EVENT, SLOTS, labels
+from export.dialogs import Turn
 
 LENGTH_STEP = 16
 """Rows are padded to a multiple: a CPU kernel is compiled for every new shape, which costs seconds."""
@@ -25,28 +23,9 @@ RARE_WEIGHT = 6.0
 
 
 @dataclass
-class SensorBatch:
-    """tokens (B,N,128), pooled (B,M,128), mask (B,M) of the adapter for B states."""
-
-    tokens: Tensor
-    pooled: Tensor
-    mask: Tensor
-
-    def __getitem__(self, rows: Tensor) -> SensorBatch:
-        return SensorBatch(self.tokens[rows], self.pooled[rows], self.mask[rows])
-
-
-class FeatureSource(Protocol):
-    """Encoder outputs for states: real ones, or learned stand-ins before encoders exist."""
-
-    def batch(self, states: Sequence[State], rng: np.random.Generator) -> SensorBatch: ...
-
-
-@dataclass
 class DialogBatch:
     """ids, targets (B,T): targets hold the next token where an answer is, else -100.
 
-    `labels[task]` (B,) is the class index, -1 where the task has no data.
     `reads` (B,T) marks target positions of answers that depend on a label; `weight` (B,T) is the share of
     a target in the loss.
     """
@@ -55,7 +34,9 @@ class DialogBatch:
     targets: Tensor
     reads: Tensor
     weight: Tensor
-    labels: dict[str, Tensor]
+
+    def __getitem__(self, rows: Tensor) -> DialogBatch:
+        return DialogBatch(self.ids[rows], self.targets[rows], self.reads[rows], self.weight[rows])
 
 
 class Codec:
@@ -81,7 +62,7 @@ class Codec:
             reads += [False] * len(asked) + [turn.reads] * len(said)
         return ids, weight, reads
 
-    def batch(self, dialogs: Sequence[Sequence[Turn]], states: Sequence[State]) -> DialogBatch:
+    def batch(self, dialogs: Sequence[Sequence[Turn]]) -> DialogBatch:
         """Right-padded tensors of a list of dialogs."""
         rows = [self.dialog(turns) for turns in dialogs]
         length = -(-max(len(ids) for ids, _, _ in rows) // LENGTH_STEP) * LENGTH_STEP
@@ -99,16 +80,4 @@ class Codec:
         return DialogBatch(
             torch.from_numpy(ids), torch.from_numpy(targets), torch.from_numpy(reads),
             torch.from_numpy(weight),
-            {task: class_indices(task, states) for task in (ACTIVITY, EVENT)},
         )  # fmt: skip
-
-
-def class_indices(task: str, states: Sequence[State]) -> Tensor:
-    """(B,) class index per state, -1 where none of the task's slots has data."""
-    names = labels(task)
-    return torch.tensor([names.index(x) if (x := s.label(task)) else -1 for s in states])
-
-
-def mask_of(states: Sequence[State]) -> Tensor:
-    """(B,M) 1 where the slot has data."""
-    return torch.tensor([[float(slot in s.present) for slot in SLOTS] for s in states])

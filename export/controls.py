@@ -17,8 +17,8 @@ from edge_agent.perception.answer import claimed_label
 from edge_agent.perception.language import LanguageModel
 from edge_agent.perception.pipeline import Pipeline
 from edge_agent.types import Percept
+from export.catalog import HEADS
 from export.dialogs import Asker, State, Turn
-from export.labels import ACTIVITY, EVENT, PHRASES, labels
 from export.readers import Reading, window_of
 
 
@@ -79,7 +79,7 @@ class Controls:
 
     def blind(self, count: int = 60) -> float:
         """Share of questions about the task whose answer names no class when none of its sensors has data."""
-        state = State({ACTIVITY: "seated", EVENT: "dog"}, frozenset())
+        state = State({}, frozenset())
         asked = [self._claims(self.nothing, self.asker.label_query(state, self.task)) for _ in range(count)]
         return float(np.mean([claimed == "" for claimed in asked]))
 
@@ -97,7 +97,7 @@ class Controls:
         while len(hits) < count:
             i = int(self.rng.integers(len(self.readings)))
             turn = self.asker.yes_no(self._state(self.readings[i]), self.task)
-            if PHRASES[self.task][self._fused(i)] not in turn.question:
+            if HEADS[self.task].phrases[self._fused(i)] not in turn.question:
                 hits.append(self._claims(self.readings[i].percept, turn) == self._fused(i))
         return float(np.mean(hits))
 
@@ -109,10 +109,10 @@ class Controls:
             reading = self.readings[i]
             state = self._state(reading)
             turn = self.asker.turn(state)
-            if turn.task not in (self.task, None):
+            if turn.head not in (self.task, None):
                 continue
             text = self._ask(reading.percept, turn).strip()
-            right = reading.case.truth == labels(self.task).index(state.labels[self.task])
+            right = reading.case.truth == self.head.labels.index(state.labels[self.task])
             same = text == turn.answer.strip()
             exact[turn.family].append((same, same and (right or not turn.reads)))
         return {
@@ -139,10 +139,12 @@ class Controls:
 
     def _state(self, reading: Reading) -> State:
         """What the fast path perceives, as the corpus would put it."""
-        label = self.head.labels[int(reading.fused.argmax())]
-        return State(
-            {ACTIVITY: "seated", EVENT: "dog"} | {self.task: label}, frozenset(reading.percept.present)
-        )
+        labels = {name: found.label for name, found in reading.percept.tasks.items()}
+        window = window_of({s: v for s, v in reading.case.values.items() if s in reading.percept.present})
+        alone = self.pipeline.said(window, self.task)
+        slots = [s for s in HEADS[self.task].slots if s in reading.percept.present]
+        said = {(s, self.task): self.head.labels[int(x.argmax())] for s, x in zip(slots, alone, strict=True)}
+        return State(labels, frozenset(reading.percept.present), said)
 
     def _ask(self, percept: Percept, turn: Turn) -> str:
         return self.language.generate(percept.conditioning, turn.question).text
@@ -160,16 +162,13 @@ def text_only(
     from sklearn.pipeline import make_pipeline
 
     asker = Asker(np.random.default_rng(11))
-    names = labels(task)
+    spec = HEADS[task]
     texts, truth = [], []
     for _ in range(samples):
-        label = names[asker.rng.integers(len(names))]
-        state = State(
-            {ACTIVITY: "seated", EVENT: "dog"} | {task: label}, frozenset(("imu_phone", "imu_watch", "audio"))
-        )
-        texts.append(wordings(asker, state, task))
+        label = spec.labels[asker.rng.integers(len(spec.labels))]
+        texts.append(wordings(asker, State({task: label}, frozenset(spec.slots)), task))
         truth.append(label)
     cut = samples * 2 // 3
     model = make_pipeline(CountVectorizer(ngram_range=(1, 2)), LogisticRegression(max_iter=300))
     model.fit(texts[:cut], truth[:cut])
-    return float(model.score(texts[cut:], truth[cut:])), 1 / len(names)
+    return float(model.score(texts[cut:], truth[cut:])), 1 / len(spec.labels)

@@ -1,46 +1,54 @@
 """Instruction data: what is asked about a state of the sensors, and the one right answer.
 
 Deterministic from a random generator. The text never carries the state: the model must read it from
-the soft tokens and control vectors. Numbers are never worded here; the device attaches them as facts.
+the soft tokens and control vectors. No number is worded here either: an answer holds `{temperature}`, and the
+device puts in what it measured.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from edge_agent.perception.prompt import normalise_question
 from export import questions as q
-from export.labels import ACTIVITY, EVENT, PHRASES, READOUT, SLOTS, TASK_SLOTS
+from export.catalog import ACTIVITY, EVENT, HEADS, SLOT_FACTS, SLOTS, HeadSpec, classes, numbers
+from export.wordings import FAMILIES, MEASURED, WORDINGS
 
-NO_DATA = {
-    ACTIVITY: " There is no motion sensor data, so I cannot say.",
-    EVENT: " There is no sound data, so I cannot say.",
-}
 YES, NO_MORE = ", so yes.", ". More I cannot tell."
+NO_SENSORS = " There is no sensor data."
 UNKNOWN = " I do not know. My sensors cannot tell."
 IDENTITY = " I cannot tell who it is. My sensors do not identify people."
 MEDICAL = " I cannot judge health. Please ask a doctor."
-HELP = " I watch the sensors of this device. Ask me what the person is doing or what I hear."
+HELP = " I watch the sensors of this device. Ask me what they see, hear or measure."
+SMALL_TALK = " Hello. I am here and watching the sensors."
 SMALL_WORDS = ("the", "a", "is", "do", "does", "of", "to", "it")
+MOST_SUMMED_UP = 3
+"""So many sentences a summary has at most."""
 
 
 @dataclass(frozen=True)
 class State:
-    """What the sensors perceive: a label per task and the slots that have data."""
+    """What the sensors perceive.
 
-    labels: dict[str, str]
+    labels: head -> label, of every head that a present slot serves. alone: (slot, head) -> what that slot's
+    encoder says by itself, where several serve a head.
+    """
+
+    labels: Mapping[str, str]
     present: frozenset[str]
+    alone: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
-    def label(self, task: str) -> str | None:
-        """The label of a task, None where none of its slots has data."""
-        return self.labels[task] if self.slots(task) else None
+    def label(self, head: str) -> str | None:
+        """The label of a head, None where none of its slots has data."""
+        return self.labels.get(head)
 
-    def slots(self, task: str) -> tuple[str, ...]:
-        """The slots with data that serve a task, in the model's order."""
-        return tuple(s for s in TASK_SLOTS[task] if s in self.present)
+    def slots(self, head: str) -> tuple[str, ...]:
+        """The slots with data that serve a head, in the model's order."""
+        return tuple(s for s in HEADS[head].slots if s in self.present)
 
 
 @dataclass(frozen=True)
@@ -52,7 +60,7 @@ class Turn:
     """
 
     family: str
-    task: str | None
+    head: str | None
     question: str
     answer: str
     reads: bool
@@ -65,98 +73,171 @@ class Asker:
     def __init__(self, rng: np.random.Generator, *, held_out: bool = False) -> None:
         self.rng = rng
         self.held_out = held_out
-        self._families: tuple[tuple[float, Callable[[State], Turn]], ...] = (
-            (0.24, self.label_query), (0.08, self.both), (0.20, self.yes_no), (0.06, self.false_premise),
-            (0.12, self.choice), (0.07, self.why), (0.06, self.which_sensor), (0.05, self.one_sensor),
-            (0.07, self.unknowable), (0.05, self.fixed),
-        )  # fmt: skip
+        self.families: dict[str, tuple[float, Callable[[State], Turn]]] = {
+            "label": (0.22, self.label_query), "yes_no": (0.16, self.yes_no),
+            "false_premise": (0.05, self.false_premise), "choice": (0.10, self.choice),
+            "why": (0.06, self.why), "both": (0.05, self.both), "which_sensor": (0.04, self.which_sensor),
+            "one_sensor": (0.05, self.one_sensor), "number": (0.07, self.number),
+            "change": (0.05, self.change), "conflict": (0.03, self.conflict), "advice": (0.04, self.advice),
+            "unknown": (0.05, self.unknowable), "fixed": (0.03, self.fixed),
+        }  # fmt: skip
 
     def state(self) -> State:
-        """A state with labels uniform per task; sensors drop out as in training of the adapter."""
-        labels = {task: self._one(tuple(PHRASES[task])) for task in (ACTIVITY, EVENT)}
-        if self.rng.random() < 0.05:
-            return State(labels, frozenset())
-        present = frozenset(s for s in SLOTS if self.rng.random() > 0.3)
-        return State(labels, present or frozenset([self._one(tuple(SLOTS))]))
+        """A made-up state: some slots present, labels uniform. For words alone, never for a score."""
+        slots = [s for s in SLOTS if self.rng.random() < 0.3]
+        if slots and self.rng.random() < 0.05:
+            slots = []
+        present = frozenset(slots)
+        heads = [h for h in classes() if present & set(h.slots)]
+        labels = {h.name: self._any_label(h.name) for h in heads}
+        alone = {(s, h.name): self._any_label(h.name) for h in heads for s in h.slots if s in present}
+        return State(labels, present, alone)
 
     def dialog(self, state: State, turns: int) -> list[Turn]:
         """`turns` turns about one state; a turn may follow up on the one before it."""
         dialog = [self.turn(state)]
         while len(dialog) < turns:
             before = dialog[-1]
-            follow = before.task is not None and self.rng.random() < 0.4
-            dialog.append(self.follow_up(state, before.task) if follow and before.task else self.turn(state))
+            follow = before.reads and before.head is not None and self.rng.random() < 0.4
+            dialog.append(self.follow_up(state, before.head) if follow and before.head else self.turn(state))
         return dialog
 
     def turn(self, state: State) -> Turn:
         """One turn of a family drawn by its weight."""
-        weights = np.array([w for w, _ in self._families])
-        index = self.rng.choice(len(weights), p=weights / weights.sum())
-        return self._families[index][1](state)
+        families = list(self.families.values())
+        weights = np.array([w for w, _ in families])
+        return families[self.rng.choice(len(weights), p=weights / weights.sum())][1](state)
 
-    # -- families -----------------------------------------------------------------------------------
+    # -- families about one head ------------------------------------------------------------------------
 
-    def label_query(self, state: State, task: str | None = None) -> Turn:
-        task = task or self._task()
-        wordings = q.ACTIVITY_QUERY if task == ACTIVITY else q.EVENT_QUERY
-        return self._reading("label", task, self._word(wordings), state, says)
+    def label_query(self, state: State, head: str | None = None) -> Turn:
+        head = head or self._head(state)
+        return self._reading("label", head, self._word(WORDINGS[head].query), state, says)
+
+    def yes_no(self, state: State, head: str | None = None) -> Turn:
+        head = head or self._head(state)
+        label = self._any_label(head)
+
+        def answer(head: str, state: State) -> str:
+            return says(head, state, YES if state.labels[head] == label else ", so no.")
+
+        text = self._word(WORDINGS[head].yes_no).format(x=HEADS[head].phrases[label])
+        return self._reading("yes_no", head, text, state, answer)
+
+    def false_premise(self, state: State, head: str | None = None) -> Turn:
+        head = head or self._head(state)
+        label = self._any_label(head)
+
+        def answer(head: str, state: State) -> str:
+            same = state.labels[head] == label
+            return says(head, state, NO_MORE if same else ", so that is not so.")
+
+        text = self._word(WORDINGS[head].false_premise).format(x=HEADS[head].phrases[label])
+        return self._reading("false_premise", head, text, state, answer)
+
+    def choice(self, state: State, head: str | None = None) -> Turn:
+        head = head or self._head(state)
+        names = list(HEADS[head].phrases)
+        text = self._word(WORDINGS[head].choice)
+        wanted = 3 if "{z}" in text else 2
+        options = [str(o) for o in self.rng.choice(names, min(wanted, len(names)), replace=False)]
+
+        def answer(head: str, state: State) -> str:
+            inside = state.labels[head] in options
+            return says(head, state, "." if inside else ", none of these.")
+
+        said = [HEADS[head].phrases[o] for o in options]
+        filled = text.format(x=said[0], y=said[1], z=said[-1])
+        return self._reading("choice", head, filled, state, answer)
+
+    def why(self, state: State, head: str | None = None) -> Turn:
+        head = head or self._head(state)
+        return self._reading("why", head, self._word(WORDINGS[head].why), state, because)
+
+    def change(self, state: State, head: str | None = None) -> Turn:
+        """What it was before: the earlier label is a fact of the device, not of the model."""
+        if self.rng.random() < 0.4:
+            return self._measured(state, changed=True)
+        head = head or self._head(state)
+        text = self._word(FAMILIES.before_of).format(noun=HEADS[head].noun)
+        return self._reading("change", head, text, state, before)
+
+    def conflict(self, state: State) -> Turn:
+        """Do two sensors of one head agree?"""
+        text = self._ask(FAMILIES.conflict)
+        head = HEADS[ACTIVITY]
+        slots = state.slots(head.name)
+        if len(slots) < 2:
+            known = says(head.name, state) if slots else missing(head)
+            return Turn(
+                "conflict", head.name, text, f"{known} No second sensor can be compared.", bool(slots)
+            )
+        said = [state.alone[slot, head.name] for slot in slots]
+        each = "".join(
+            f" {SLOTS[s].description[0].upper()}{SLOTS[s].description[1:]} says {head.phrases[label]}."
+            for s, label in zip(slots, said, strict=True)
+        )
+        verdict = " They agree." if len(set(said)) == 1 else " They do not agree."
+        return Turn("conflict", head.name, text, each + verdict, reads=True)
+
+    def advice(self, state: State) -> Turn:
+        """What should be done: a call of a tool, as JSON."""
+        text = self._ask(FAMILIES.advice)
+        return Turn("advice", None, text, tool_call(state), bool(self._alarming(state)))
+
+    def _alarming(self, state: State) -> list[str]:
+        return [h.name for h in classes() if h.alarms and state.label(h.name)]
+
+    # -- numbers ----------------------------------------------------------------------------------------
+
+    def number(self, state: State) -> Turn:
+        """A number from a head or from a slot's own channels; the device fills it in."""
+        if not numbers() or self.rng.random() < 0.4:
+            return self._measured(state, changed=False)
+        heads = numbers()
+        head = heads[self.rng.integers(len(heads))]
+        wordings = WORDINGS[head.name]
+        why = self.rng.random() < 0.25
+        text = normalise_question(self._word(wordings.why if why else wordings.query))
+        slots = state.slots(head.name)
+        if not slots:
+            return Turn("missing", head.name, text, missing(head), reads=False)
+        ending = f" I know it from {listed(slots)}." if why else ""
+        return Turn("number", head.name, text, head.readout + ending, reads=False)
+
+    def _measured(self, state: State, *, changed: bool) -> Turn:
+        slot = self._one(tuple(SLOT_FACTS))
+        facts = [f for f in SLOT_FACTS[slot] if f.sentence]
+        fact = facts[self.rng.integers(len(facts))]
+        wordings = MEASURED[fact.name]
+        text = normalise_question(self._word(wordings.change if changed else wordings.query))
+        if slot not in state.present:
+            return Turn(
+                "missing", None, text, f" There is no data from {SLOTS[slot].description}.", reads=False
+            )
+        earlier = f" Before it was {{{fact.name}_before}}." if changed else ""
+        return Turn("change" if changed else "number", None, text, f" {fact.sentence}{earlier}", reads=False)
+
+    # -- families about everything ----------------------------------------------------------------------
 
     def both(self, state: State) -> Turn:
-        known = [says(task, state) for task in (ACTIVITY, EVENT) if state.label(task)]
-        answer = "".join(known) if known else " There is no sensor data."
-        return Turn("both", None, self._ask(q.BOTH_QUERY), answer, bool(known))
-
-    def yes_no(self, state: State, task: str | None = None) -> Turn:
-        task = task or self._task()
-        label = self._any_label(task)
-
-        def answer(task: str, state: State) -> str:
-            return says(task, state, YES if state.labels[task] == label else ", so no.")
-
-        text = self._word(q.YES_NO[task]).format(x=PHRASES[task][label])
-        return self._reading("yes_no", task, text, state, answer)
-
-    def false_premise(self, state: State, task: str | None = None) -> Turn:
-        task = task or self._task()
-        label = self._any_label(task)
-
-        def answer(task: str, state: State) -> str:
-            same = state.labels[task] == label
-            return says(task, state, NO_MORE if same else ", so that is not so.")
-
-        text = self._word(q.FALSE_PREMISE[task]).format(x=PHRASES[task][label])
-        return self._reading("false_premise", task, text, state, answer)
-
-    def choice(self, state: State, task: str | None = None) -> Turn:
-        task = task or self._task()
-        options = list(self.rng.choice(list(PHRASES[task]), 3, replace=False))
-        text = self._word(q.CHOICE[task])
-        if "{z}" not in text:
-            options = options[:2]
-
-        def answer(task: str, state: State) -> str:
-            inside = state.labels[task] in options
-            return says(task, state, "." if inside else ", none of these.")
-
-        said = [PHRASES[task][o] for o in options]
-        return self._reading("choice", task, text.format(x=said[0], y=said[1], z=said[-1]), state, answer)
-
-    def why(self, state: State, task: str | None = None) -> Turn:
-        task = task or self._task()
-        return self._reading("why", task, self._word(q.WHY[task]), state, because)
+        known = [says(head.name, state) for head in classes() if state.label(head.name)][:MOST_SUMMED_UP]
+        return Turn("both", None, self._ask(q.BOTH_QUERY), "".join(known) or NO_SENSORS, bool(known))
 
     def which_sensor(self, state: State) -> Turn:
-        answer = (
-            f" I have data from {listed(state.present)}." if state.present else " There is no sensor data."
-        )
+        answer = f" I have data from {listed(state.present)}." if state.present else NO_SENSORS
         return Turn("which_sensor", None, self._ask(q.WHICH_SENSOR), answer, reads=False)
 
     def one_sensor(self, state: State) -> Turn:
         slot = self._one(tuple(SLOTS))
-        task = next(t for t, slots in TASK_SLOTS.items() if slot in slots)
-        answer = says(task, state) if slot in state.present else f" There is no data from {SLOTS[slot]}."
-        text = self._word(q.ONE_SENSOR).format(s=SLOTS[slot])
-        return Turn("missing", task, normalise_question(text), answer, slot in state.present)
+        head = next(h for h in HEADS.values() if slot in h.slots)
+        text = normalise_question(self._word(q.ONE_SENSOR).format(s=SLOTS[slot].description))
+        if slot not in state.present:
+            return Turn(
+                "missing", head.name, text, f" There is no data from {SLOTS[slot].description}.", reads=False
+            )
+        answer = head.readout if head.regression else says(head.name, state)
+        return Turn("one_sensor", head.name, text, answer, reads=not head.regression)
 
     def unknowable(self, _state: State) -> Turn:
         asked = self._word(q.UNKNOWABLE)
@@ -167,36 +248,42 @@ class Asker:
 
     def fixed(self, _state: State) -> Turn:
         wordings, answer = (
-            (q.IDENTITY, IDENTITY), (q.MEDICAL, MEDICAL), (q.HELP, HELP),
-        )[self.rng.integers(3)]  # fmt: skip
+            (q.IDENTITY, IDENTITY), (q.MEDICAL, MEDICAL), (q.HELP, HELP), (FAMILIES.small_talk, SMALL_TALK),
+        )[self.rng.integers(4)]  # fmt: skip
         return Turn("fixed", None, self._ask(wordings), answer, reads=False)
 
-    def follow_up(self, state: State, task: str) -> Turn:
-        """A question that only makes sense after one about `task`."""
-        kind = self.rng.integers(3)
+    def follow_up(self, state: State, head: str) -> Turn:
+        """A question that only makes sense after one about `head`."""
+        kind = self.rng.integers(4)
         if kind == 0:
-            return self._reading("follow_why", task, self._word(q.FOLLOW_WHY), state, because)
+            return self._reading("follow_why", head, self._word(q.FOLLOW_WHY), state, because)
         if kind == 1:
-            return self._reading("follow_sure", task, self._word(q.FOLLOW_SURE), state, sure)
-        return self._reading("follow_sensor", task, self._word(q.FOLLOW_SENSOR), state, told)
+            return self._reading("follow_sure", head, self._word(q.FOLLOW_SURE), state, sure)
+        if kind == 2:
+            return self._reading("follow_before", head, self._word(FAMILIES.before), state, before)
+        return self._reading("follow_sensor", head, self._word(q.FOLLOW_SENSOR), state, told)
 
-    # -- small parts --------------------------------------------------------------------------------
+    # -- small parts ------------------------------------------------------------------------------------
 
     def _reading(
-        self, family: str, task: str, text: str, state: State, answer: Callable[[str, State], str]
+        self, family: str, head: str, text: str, state: State, answer: Callable[[str, State], str]
     ) -> Turn:
-        if state.label(task) is None:
-            return Turn("missing", task, normalise_question(text), NO_DATA[task], reads=False)
-        said = answer(task, state)
+        if state.label(head) is None:
+            return Turn("missing", head, normalise_question(text), missing(HEADS[head]), reads=False)
+        said = answer(head, state)
         rare = next((ending for ending in (YES, NO_MORE) if said.endswith(ending)), "")
-        return Turn(family, task, normalise_question(text), said, reads=True, rare_ending=rare)
+        return Turn(family, head, normalise_question(text), said, reads=True, rare_ending=rare)
 
-    def _any_label(self, task: str) -> str:
+    def _any_label(self, head: str) -> str:
         """A label drawn without a look at the truth, so that no question leaks it."""
-        return self._one(tuple(PHRASES[task]))
+        return self._one(tuple(HEADS[head].phrases))
 
-    def _task(self) -> str:
-        return ACTIVITY if self.rng.random() < 0.5 else EVENT
+    def _head(self, state: State) -> str:
+        """Mostly one that a present slot serves; now and then any, to learn to say that there is no data."""
+        able = tuple(h.name for h in classes() if state.label(h.name))
+        if able and self.rng.random() < 0.85:
+            return self._one(able)
+        return self._one(tuple(h.name for h in classes()))
 
     def _word(self, wordings: tuple[str, ...]) -> str:
         """One wording; in training often worn and framed, as people do ask."""
@@ -224,31 +311,58 @@ class Asker:
         return items[self.rng.integers(len(items))]
 
 
-def says(task: str, state: State, end: str = ".") -> str:
+def says(head: str, state: State, end: str = ".") -> str:
     """The canonical sentence: the read-out words, then the phrase of the label.
 
     It comes first in every answer: a verdict ("so yes") is then a comparison with words already said,
     which a small model gets right, rather than a guess ahead of them.
     """
-    return f"{READOUT[task]} {PHRASES[task][state.labels[task]]}{end}"
+    return f"{HEADS[head].readout} {HEADS[head].phrases[state.labels[head]]}{end}"
 
 
-def because(task: str, state: State) -> str:
+def because(head: str, state: State) -> str:
     """The canonical sentence with the sensors it rests on."""
-    return f"{says(task, state)} I know it from {listed(state.slots(task))}."
+    return f"{says(head, state)} I know it from {listed(state.slots(head))}."
 
 
-def sure(task: str, state: State) -> str:
+def before(head: str, state: State) -> str:
+    """The canonical sentence and what it was before, which the device knows."""
+    return f"{says(head, state)} Before it was {{before_{head}}}."
+
+
+def sure(head: str, state: State) -> str:
     """Standing by a reading."""
-    return says(task, state, ", I am sure of it.")
+    return says(head, state, ", I am sure of it.")
 
 
-def told(task: str, state: State) -> str:
+def told(head: str, state: State) -> str:
     """Which sensors an earlier reading came from."""
-    return f" I know it from {listed(state.slots(task))}."
+    return f" I know it from {listed(state.slots(head))}."
+
+
+def missing(head: HeadSpec) -> str:
+    """That no slot of a head has data."""
+    if head.name == ACTIVITY:
+        return " There is no motion sensor data, so I cannot say."
+    if head.name == EVENT:
+        return " There is no sound data, so I cannot say."
+    return f" There is no data from {listed(head.slots)}, so I cannot say."
+
+
+def tool_call(state: State) -> str:
+    """The most urgent tool that what is perceived asks for, as JSON."""
+    wanted = [
+        (h.alarms[label] != "alarm", h.phrases[label], h.alarms[label])
+        for h in classes()
+        if (label := state.label(h.name)) and label in h.alarms
+    ]
+    if not wanted:
+        return f" {json.dumps({'tool': 'none'})}"
+    _, phrase, tool = min(wanted, key=lambda w: w[0])
+    return f" {json.dumps({'tool': tool, 'reason': phrase})}"
 
 
 def listed(slots: frozenset[str] | tuple[str, ...]) -> str:
     """The sensors' names as a list in a sentence, in the model's order."""
-    names = [SLOTS[s] for s in SLOTS if s in slots]
+    names = [SLOTS[s].description for s in SLOTS if s in slots]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

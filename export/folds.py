@@ -22,12 +22,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from export.catalog import ACTIVITY, EVENT, HEADS
 from export.datasets import esc10, phone_watch_imu
-from export.datasets.augment import AudioSource, ImuSource
+from export.datasets.augment import AudioSource, ImuSource, Source
 from export.datasets.esc10 import Clip
 from export.datasets.phone_watch_imu import Execution, PairWindows
-from export.networks.adapter import Adapter
-from export.networks.encoders import EncoderOutput
+from export.groups import Group
+from export.networks.adapter import AdapterConfig, Heads, HeadShape
+from export.networks.encoders import AUDIO_TOKENS, IMU_TOKENS, EncoderOutput
 from export.train_encoders import (
     RUNS,
     ClipWindows,
@@ -38,15 +40,7 @@ from export.train_encoders import (
     options_of,
     train_encoder,
 )
-from export.train_fused import (
-    ACTIVITY,
-    EVENT,
-    FusedOptions,
-    fused_logits,
-    save_adapter,
-    train_adapter,
-    train_pools,
-)
+from export.train_heads import HeadsOptions, read, train_heads
 
 FOLDS = RUNS / "folds"
 N_FOLDS = 5
@@ -58,6 +52,28 @@ PRESENT: dict[str, tuple[str, ...]] = {
     name: tuple(phone_watch_imu.SLOTS[i] for i in slots) for name, slots in DEVICES.items()
 }
 Scores = dict[str, dict[str, float]]
+CONFIG = AdapterConfig(
+    slots=tuple((s, AUDIO_TOKENS if s == "audio" else IMU_TOKENS) for s in (*phone_watch_imu.SLOTS, "audio")),
+    heads=tuple(HeadShape(h.name, h.width, h.slots) for h in (HEADS[ACTIVITY], HEADS[EVENT])),
+)
+"""The part of the adapter's heads that motion and sound concern."""
+IMU_POOL, AUDIO_POOL = 16384, 6144
+"""Augmented samples, encoded once."""
+
+
+def pool(source: Source, encoders: Mapping[str, nn.Module], n: int, seed: int, head: str) -> Group:
+    """Draw n augmented samples and encode them with the encoders of the source's slots, in their order."""
+    generator = torch.Generator().manual_seed(seed)
+    parts: dict[str, list[EncoderOutput]] = {name: [] for name in encoders}
+    targets = []
+    for start in range(0, n, 512):
+        batch = source.draw(min(512, n - start), generator)
+        x = batch.x if batch.x.ndim == 4 else batch.x[:, None]  # (B,S,T,C)
+        for i, (name, encoder) in enumerate(encoders.items()):
+            parts[name].append(encode(encoder, x[:, i]))
+        targets.append(batch.target)
+    slots = {n: EncoderOutput(*(torch.cat(p) for p in zip(*o, strict=True))) for n, o in parts.items()}
+    return Group.of(slots, {head: torch.cat(targets)})
 
 
 def imu_statistics(x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -92,18 +108,15 @@ def imu_baselines(train: PairWindows, test: PairWindows, seed: int) -> dict[str,
 
 
 def imu_readers(
-    adapter: Adapter, outputs: Mapping[str, EncoderOutput], noise: EncoderOutput, label: Tensor
+    heads: Heads, outputs: Mapping[str, EncoderOutput], noise: EncoderOutput, label: Tensor
 ) -> dict[str, Scores]:
-    """Per device: encoder head, fused head, the fused head from the dialog row and beside unrelated sound."""
+    """Per device: encoder head, fused head, the fused head beside unrelated sound."""
     result: dict[str, Scores] = {}
-    alone = {name: outputs[name] for name in phone_watch_imu.SLOTS}
     for name, present in PRESENT.items():
+        beside = {**outputs, "audio": noise}
         readers = {
-            "fused": fused_logits(adapter, alone, present, ACTIVITY)[0],
-            "fused_dialog_row": fused_logits(adapter, alone, present, ACTIVITY, "dialog")[0],
-            "fused_beside_sound": fused_logits(
-                adapter, {**alone, "audio": noise}, (*present, "audio"), ACTIVITY
-            )[0],
+            "fused": read(heads, outputs, present)[0][ACTIVITY],
+            "fused_beside_sound": read(heads, beside, (*present, "audio"))[0][ACTIVITY],
             "encoder_mean": torch.stack([outputs[p].logits.log_softmax(-1) for p in present]).mean(0),
         }
         result[name] = {
@@ -112,16 +125,10 @@ def imu_readers(
     return result
 
 
-def audio_readers(
-    adapter: Adapter, clips: Sequence[Clip], windows: ClipWindows, output: EncoderOutput
-) -> Scores:
+def audio_readers(heads: Heads, clips: Sequence[Clip], windows: ClipWindows, output: EncoderOutput) -> Scores:
     """Clip accuracy (ten official classes) and window accuracy (with `silence`) of both heads."""
     known = windows.label >= 0
-    readers = {
-        "encoder": output.logits,
-        "fused": fused_logits(adapter, {"audio": output}, ("audio",), EVENT)[0],
-        "fused_dialog_row": fused_logits(adapter, {"audio": output}, ("audio",), EVENT, "dialog")[0],
-    }
+    readers = {"encoder": output.logits, "fused": read(heads, {"audio": output}, ("audio",))[0][EVENT]}
     return {
         reader: {
             "clip_accuracy": clip_accuracy(clips, windows, logits),
@@ -174,10 +181,12 @@ def run_fold(
     test, test_clips = phone_watch_imu.windows(rest), esc10.select(clips, [fold + 1])
     train_clips = [c for c in clips if c.fold != fold + 1]
     encoders = train_fold_encoders(fold, train, train_clips, seed, folder)
-    options = FusedOptions(seed=seed)
-    pools = train_pools(ImuSource(train), AudioSource(train_clips, seed), encoders, options)
-    adapter, losses = train_adapter(*pools, options, f"fold{fold}_adapter")
-    save_adapter(folder / f"fold{fold}_seed{seed}_adapter.pt", adapter, options, losses)
+    motion = {slot: encoders[slot] for slot in phone_watch_imu.SLOTS}
+    pools = [
+        pool(ImuSource(train), motion, IMU_POOL, seed + 1, ACTIVITY),
+        pool(AudioSource(train_clips, seed), {"audio": encoders["audio"]}, AUDIO_POOL, seed + 2, EVENT),
+    ]
+    heads, _ = train_heads(CONFIG, pools, HeadsOptions(steps=700, seed=seed), {})
     x, label = torch.from_numpy(test.x), torch.from_numpy(test.label)
     outputs = {slot: encode(encoders[slot], x[:, i]) for i, slot in enumerate(phone_watch_imu.SLOTS)}
     windows = ClipWindows.of(test_clips)
@@ -185,11 +194,9 @@ def run_fold(
     other = torch.randint(len(windows.x), (len(label),), generator=torch.Generator().manual_seed(seed))
     noise = EncoderOutput(heard.tokens[other], heard.pooled[other], heard.logits[other])
     imu = imu_baselines(phone_watch_imu.windows(train), test, seed)
-    for device, scores in imu_readers(adapter, outputs, noise, label).items():
+    for device, scores in imu_readers(heads, outputs, noise, label).items():
         imu[device] |= scores
-    audio = audio_baselines(train_clips, test_clips, seed) | audio_readers(
-        adapter, test_clips, windows, heard
-    )
+    audio = audio_baselines(train_clips, test_clips, seed) | audio_readers(heads, test_clips, windows, heard)
     return {
         "fold": fold, "seed": seed, "test_subjects": held, "test_windows": len(label),
         "test_clips": len(test_clips), "seconds": round(time.monotonic() - began), **imu, "audio": audio,

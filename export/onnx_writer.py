@@ -13,49 +13,49 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from export.networks.adapter import TASKS, Adapter
+from export.networks.adapter import Adapter
 
 OPSET = 18
 """The newest that every onnxruntime since 1.14 runs."""
 
 ENCODER_OUTPUTS = ("tokens", "pooled", "logits")
-ADAPTER_INPUTS = ("tokens", "pooled", "mask", "task")
+ADAPTER_INPUTS = ("tokens", "pooled", "logits", "mask")
 
 
 class AdapterGraph(nn.Module):
-    """The adapter with its outputs as a flat tuple: soft, control, alpha, then logits of each task."""
+    """The adapter with its outputs as a flat tuple: soft, control, alpha, then each head."""
 
     def __init__(self, adapter: Adapter) -> None:
         super().__init__()
         self.adapter = adapter
-        self.names = ("soft", "control", "alpha", *(f"logits_{t}" for t, _ in adapter.config.heads))
+        self.names = ("soft", "control", "alpha", *(f"head_{h.name}" for h in adapter.config.heads))
 
-    def forward(self, tokens: Tensor, pooled: Tensor, mask: Tensor, task: Tensor) -> tuple[Tensor, ...]:
-        out = self.adapter(tokens, pooled, mask, task)
-        return (out.soft, out.control, out.alpha, *(out.logits[t] for t, _ in self.adapter.config.heads))
+    def forward(self, tokens: Tensor, pooled: Tensor, logits: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
+        out = self.adapter(tokens, pooled, logits, mask)
+        return (out.soft, out.control, out.alpha, *(out.heads[h.name] for h in self.adapter.config.heads))
 
 
 def write_encoder(path: Path, encoder: nn.Module, input_shape: tuple[int, int]) -> None:
-    """Write an encoder whose forward takes x (B,T,C) and gives tokens, pooled, logits."""
-    example = (torch.randn(2, *input_shape),)
-    _export(path, encoder, example, ("x",), ENCODER_OUTPUTS)
+    """Write an encoder whose forward takes x (B,T,C) and mask (B,C) and gives tokens, pooled, logits."""
+    example = (torch.randn(2, *input_shape), torch.ones(2, input_shape[1]))
+    _export(path, encoder, example, ("x", "mask"), ENCODER_OUTPUTS)
 
 
 def write_adapter(path: Path, adapter: Adapter) -> None:
-    """Write the adapter; `task` indexes export.networks.adapter.TASKS."""
+    """Write the adapter."""
     graph = AdapterGraph(adapter)
     _export(path, graph, adapter_example(adapter, batch=3), ADAPTER_INPUTS, graph.names)
 
 
 def adapter_example(adapter: Adapter, batch: int, seed: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Random tokens (B,N,d), pooled (B,M,d), mask (B,M) with absent slots, task (B,)."""
+    """Random tokens (B,N,d), pooled (B,M,d), logits (B,L), mask (B,M) with absent slots."""
     c = adapter.config
     generator = torch.Generator().manual_seed(seed)
     tokens = torch.randn(batch, sum(n for _, n in c.slots), c.d_token, generator=generator)
     pooled = torch.randn(batch, len(c.slots), c.d_token, generator=generator)
+    logits = torch.randn(batch, c.n_logits, generator=generator)
     mask = (torch.rand(batch, len(c.slots), generator=generator) > 0.4).float()
-    task = torch.randint(0, len(TASKS), (batch,), generator=generator)
-    return tokens, pooled, mask, task
+    return tokens, pooled, logits, mask
 
 
 def _export(

@@ -26,14 +26,14 @@ from edge_agent.perception.llama_batch import Llama, LlamaOptions
 from edge_agent.perception.onnx_session import OnnxSession
 from edge_agent.types import Conditioning, Float32
 from export import gguf_writer, onnx_writer
-from export.batches import SensorBatch
 from export.dialogs import Asker, State
-from export.features_source import Recorded
-from export.labels import CANONICAL_QUESTION
+from export.groups import Sample as Features
+from export.groups import draw, random_mask
 from export.networks import language as networks
-from export.networks.adapter import TASKS
 from export.ship import Trained
-from export.shipped_features import TEST
+from export.slot_features import TEST
+from export.train_heads import load_groups
+from export.train_language import states_of
 
 TOLERANCE = 1e-4
 LABEL_AGREEMENT = 0.99
@@ -51,7 +51,7 @@ class Sample:
 def run(folder: Path, trained: Trained, *, samples: int = 150, seed: int = 0) -> dict[str, Any]:
     """Every comparison and whether all keep their tolerance (`passed`). Takes about a minute."""
     manifest = manifests.load(folder)
-    drawn = draw_samples(trained, manifest, samples, seed)
+    drawn = draw_samples(trained, samples, seed)
     encoders = {s.name: encoder_difference(folder, trained, manifest, s, seed) for s in manifest.slots}
     adapter = adapter_difference(folder, trained, manifest, seed)
     with tempfile.TemporaryDirectory() as scratch:
@@ -59,7 +59,7 @@ def run(folder: Path, trained: Trained, *, samples: int = 150, seed: int = 0) ->
         gguf_writer.write(
             exact, trained.student.language, trained.tokenizer_path, quantisation="f32", name=manifest.name
         )
-        language, scale = language_difference(exact, trained, drawn[:8])
+        language, scale = language_difference(exact, trained, manifest, drawn[:8])
         agreeing, compared = label_agreement(exact, folder, manifest, drawn)
     equal = equal_texts(folder / manifest.language.file, trained.tokenizer_path, seed)
     largest = max(*encoders.values(), adapter, language)
@@ -83,26 +83,29 @@ def run(folder: Path, trained: Trained, *, samples: int = 150, seed: int = 0) ->
 
 def encoder_difference(folder: Path, trained: Trained, manifest: Manifest, slot: Slot, seed: int) -> float:
     """The largest difference of any output, on noise of about the size of the real input."""
-    labels, width = len(manifest.task(slot.tasks[0]).labels), manifest.adapter.d_token
-    outputs = {"tokens": (slot.n_tokens, width), "pooled": (width,), "logits": (labels,)}
-    session = OnnxSession(folder / slot.encoder, {"x": input_shape(slot)}, outputs)
-    x = torch.randn(16, *input_shape(slot), generator=torch.Generator().manual_seed(seed))
+    width = manifest.adapter.d_token
+    said = sum(manifest.head(name).width for name in slot.heads)
+    outputs = {"tokens": (slot.n_tokens, width), "pooled": (width,), "logits": (said,)}
+    shape = input_shape(slot)
+    session = OnnxSession(folder / slot.encoder, {"x": shape, "mask": (shape[1],)}, outputs)
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(16, *shape, generator=generator)
+    mask = (torch.rand(16, shape[1], generator=generator) > 0.1).float()
     if slot.features == "raw":
-        x = 3.0 * x  # m/s2 and rad/s of a moving person; log-mel is already about -2..2
+        x = 3.0 * x  # log-mel is already about -2..2
     with torch.no_grad():
-        expected = trained.encoders[slot.name](x)
-    got = session.run({"x": x.numpy()})
+        expected = trained.encoders[slot.name](x, mask)
+    got = session.run({"x": x.numpy(), "mask": mask.numpy()})
     return max(_largest(got[name], value) for name, value in zip(outputs, expected, strict=True))
 
 
 def adapter_difference(folder: Path, trained: Trained, manifest: Manifest, seed: int) -> float:
-    """The largest difference of any output, over every task embedding and random subsets of slots."""
+    """The largest difference of any output, over random subsets of slots."""
     graph = onnx_writer.AdapterGraph(trained.student.adapter.eval())
-    tokens, pooled, mask, _ = onnx_writer.adapter_example(trained.student.adapter, 4 * len(TASKS), seed)
-    task = torch.arange(len(TASKS)).repeat(4)
+    example = onnx_writer.adapter_example(trained.student.adapter, 32, seed)
     with torch.no_grad():
-        expected = dict(zip(graph.names, graph(tokens, pooled, mask, task), strict=True))
-    inputs = {"tokens": tokens, "pooled": pooled, "mask": mask, "task": task}
+        expected = dict(zip(graph.names, graph(*example), strict=True))
+    inputs = dict(zip(onnx_writer.ADAPTER_INPUTS, example, strict=True))
     session = OnnxSession(
         folder / manifest.adapter.file,
         {name: tuple(value.shape[1:]) for name, value in inputs.items()},
@@ -115,39 +118,37 @@ def adapter_difference(folder: Path, trained: Trained, manifest: Manifest, seed:
 # -- the language model --------------------------------------------------------------------------------
 
 
-def draw_samples(trained: Trained, manifest: Manifest, count: int, seed: int) -> list[Sample]:
+def draw_samples(trained: Trained, count: int, seed: int) -> list[Sample]:
     """States with any subset of sensors, over recorded test features where there are any, else noise."""
-    rng = np.random.default_rng(seed)
-    asker = Asker(rng)
-    states = [asker.state() for _ in range(count)]
-    sensors = _sensors(trained, manifest, states, rng)
+    features = _features(trained, count, seed)
+    states = states_of(trained.student.adapter, features)
     with torch.no_grad():
-        out = trained.student.eval().condition(sensors)
+        out = trained.student.eval().condition(features)
     soft, control = out.soft.float().numpy(), out.control.float().numpy()
     return [Sample(s, Conditioning(soft[i], control[i])) for i, s in enumerate(states)]
 
 
-def _sensors(
-    trained: Trained, manifest: Manifest, states: Sequence[State], rng: np.random.Generator
-) -> SensorBatch:
-    recorded = trained.tokenizer_path.with_name("features.npz")
-    if recorded.exists():
-        return Recorded(recorded, TEST).batch(states, rng)
-    count, width = len(states), manifest.adapter.d_token
-    tokens = rng.normal(size=(count, sum(s.n_tokens for s in manifest.slots), width))
-    pooled = rng.normal(size=(count, len(manifest.slots), width))
-    mask = [[float(s.name in state.present) for s in manifest.slots] for state in states]
-    return SensorBatch(torch.from_numpy(tokens).float(), torch.from_numpy(pooled).float(), torch.tensor(mask))
+def _features(trained: Trained, count: int, seed: int) -> Features:
+    generator = torch.Generator().manual_seed(seed)
+    config = trained.student.adapter.config
+    try:
+        groups = [g.part(TEST) for g in load_groups(trained.tokenizer_path.parent).values()]
+    except FileNotFoundError:
+        return Features(*onnx_writer.adapter_example(trained.student.adapter, count, seed))
+    mask = random_mask(count, len(config.slots), generator)
+    return draw(config, groups, mask, generator)[0]
 
 
-def language_difference(path: Path, trained: Trained, samples: Sequence[Sample]) -> tuple[float, float]:
+def language_difference(
+    path: Path, trained: Trained, manifest: Manifest, samples: Sequence[Sample]
+) -> tuple[float, float]:
     """The largest difference of any logit of any position after the prefix, and the largest logit."""
     model = trained.student.language.eval()
     llama = Llama(path, LlamaOptions(context_tokens=model.config.context_tokens, exact=True))
     prefix = [int(i) for i in torch.as_tensor(trained.student.prefix)]
     difference = scale = 0.0
     try:
-        for sample, question in zip(samples, _cycle(CANONICAL_QUESTION.values()), strict=False):
+        for sample, question in zip(samples, _cycle(h.question for h in manifest.heads), strict=False):
             text = llama.tokenize(f"<|user|>{question}<|agent|>", control=True)
             expected = _torch_logits(model, prefix, sample.conditioning, text)
             got = _llama_logits(llama, prefix, sample.conditioning, text)
@@ -196,7 +197,7 @@ def label_agreement(
             for head in manifest.tasks:
                 if not sample.state.slots(head.name):
                     continue
-                asked = (sample.conditioning, CANONICAL_QUESTION[head.name], head.readout, head.label_tokens)
+                asked = (sample.conditioning, head.question, head.readout, head.label_tokens)
                 compared += 1
                 agreeing += int(reference.read_label(*asked).argmax() == shipped.read_label(*asked).argmax())
     finally:

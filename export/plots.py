@@ -2,14 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt  # the backend must be chosen first
+
+if TYPE_CHECKING:
+    from export.readers import Reading
+
+
+def evaluation(folder: Path, readings: Mapping[str, Sequence[Reading]]) -> None:
+    """Of every head: confusion, reliability and risk-coverage of the fused head, beside each other."""
+    for name, found in readings.items():
+        labels = list(found[0].percept.tasks[name].probabilities)
+        truth = np.array([r.case.truth for r in found])
+        p = np.exp(np.stack([r.fused for r in found]))
+        figure, axes = plt.subplots(1, 3, figsize=(14, 4.2))
+        _confusion(axes[0], truth, p.argmax(-1), labels)
+        _reliability(axes[1], p.max(-1), p.argmax(-1) == truth)
+        _risk_coverage(axes[2], p.max(-1), p.argmax(-1) == truth)
+        figure.suptitle(f"{name}: fused head, {len(found)} test windows")
+        figure.tight_layout()
+        figure.savefig(folder / f"evaluation_{name}.png", dpi=70)
+        plt.close(figure)
+
+
+def _confusion(axes: Any, truth: Any, said: Any, labels: Sequence[str]) -> None:
+    counts = np.zeros((len(labels), len(labels)))
+    np.add.at(counts, (truth, said), 1)
+    axes.imshow(counts / np.maximum(counts.sum(1, keepdims=True), 1), vmin=0, vmax=1, cmap="Blues")
+    axes.set_xticks(range(len(labels)), labels, rotation=90, fontsize=7)
+    axes.set_yticks(range(len(labels)), labels, fontsize=7)
+    axes.set(xlabel="said", ylabel="true", title="confusion")
+
+
+def _reliability(axes: Any, p: Any, right: Any, bins: int = 10) -> None:
+    index = np.minimum((p * bins).astype(int), bins - 1)
+    some = [b for b in range(bins) if (index == b).any()]
+    axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
+    axes.plot([p[index == b].mean() for b in some], [right[index == b].mean() for b in some], marker="o")
+    axes.set(
+        xlabel="probability", ylabel="share that is right", title="reliability", xlim=(0, 1), ylim=(0, 1)
+    )
+
+
+def _risk_coverage(axes: Any, p: Any, right: Any) -> None:
+    order = np.argsort(-p, kind="stable")
+    answered = np.arange(1, len(order) + 1)
+    axes.plot(answered / len(order), 1 - np.cumsum(right[order]) / answered)
+    axes.set(xlabel="share answered", ylabel="share of these that is wrong", title="risk and coverage")
+    axes.set_ylim(bottom=0)
 
 
 def loss_curve(log: Sequence[dict[str, float]], path: Path, title: str) -> None:

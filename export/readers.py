@@ -13,32 +13,37 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edge_agent.manifest import Manifest, TaskHead
+from edge_agent.manifest import Manifest
 from edge_agent.perception import calibration
 from edge_agent.perception.dialog import Prompt
+from edge_agent.perception.features import EARTH_RADIUS_M
 from edge_agent.perception.language import LanguageModel
 from edge_agent.perception.llama_batch import LlamaOptions
 from edge_agent.perception.pipeline import Pipeline
 from edge_agent.types import Percept, SlotWindow, Window
+from export.catalog import ACTIVITY, EVENT, HEADS, SLOTS, HeadSpec, SlotSpec
 from export.datasets import esc10, phone_watch_imu
-from export.labels import ACTIVITY, CANONICAL_QUESTION, EVENT, TASK_SLOTS
+from export.train_slots import as_steps
 
 Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
+MOST_CASES = 400
+"""Of a head: more windows of the same few people or days tell nothing new, and the model is asked each."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One window of the test split: what the sensors gave, the true class, and the clip it is part of."""
+    """One window of the test split: what the sensors gave, the truth (K,) or class, what it is part of."""
 
-    values: dict[str, Float32]
+    values: dict[str, npt.NDArray[np.floating]]
     truth: int
     group: str
+    numbers: Float32 | None = None
 
 
 @dataclass(frozen=True)
 class Reading:
-    """Log-probabilities over the labels of one task by each reader, and the percept they rest on."""
+    """Log-probabilities over the labels of one head by each reader, and the percept they rest on."""
 
     case: Case
     encoder: Float32
@@ -54,7 +59,34 @@ def open_language(folder: Path, manifest: Manifest, threads: int = 1) -> Languag
     return LanguageModel(folder / spec.file, prompt, LlamaOptions(spec.context_tokens, threads=threads))
 
 
-def activity_cases(root: Path, subjects: Sequence[str]) -> list[Case]:
+def cases_of(head: HeadSpec, root: Path | None = None, seed: int = 0) -> list[Case]:
+    """The windows of a head's shipped test part, thinned to MOST_CASES where there are more."""
+    if head.name == ACTIVITY:
+        return activity_cases(root, phone_watch_imu.SHIPPED_TEST_SUBJECTS)
+    if head.name == EVENT:
+        return event_cases(root, esc10.SHIPPED_TEST_FOLD)
+    samples = head.reader.load(root)
+    rows = head.reader.shipped(samples).test
+    if len(rows) > MOST_CASES:
+        rows = np.sort(np.random.default_rng(seed).choice(rows, MOST_CASES, replace=False))
+    picked, slot = samples[rows], SLOTS[head.slots[0]]
+    windows = as_steps(picked.x, slot.shape[0])
+    cases = []
+    for x, target, group in zip(windows, picked.target, picked.group, strict=True):
+        numbers = np.asarray(target, np.float32) if head.regression else None
+        truth = -1 if head.regression else int(target)
+        cases.append(Case({slot.name: as_measured(slot, x)}, truth, str(group), numbers))
+    return cases
+
+
+def as_measured(slot: SlotSpec, x: Float32) -> npt.NDArray[np.floating]:
+    """A window (T,C) as the slot's sensor gives it: metres of a track as degrees around 0, 0."""
+    if slot.features != "local_metres":
+        return x
+    return np.degrees(x[:, ::-1].astype(np.float64) / EARTH_RADIUS_M)
+
+
+def activity_cases(root: Path | None, subjects: Sequence[str]) -> list[Case]:
     """1 s windows, 0.5 s apart, of the given people: phone and watch of the same instant."""
     executions = [e for e in phone_watch_imu.load(root) if e.subject in subjects]
     pairs = phone_watch_imu.windows(executions)
@@ -64,7 +96,7 @@ def activity_cases(root: Path, subjects: Sequence[str]) -> list[Case]:
     ]
 
 
-def event_cases(root: Path, fold: int) -> list[Case]:
+def event_cases(root: Path | None, fold: int) -> list[Case]:
     """2 s windows, 0.5 s apart, of the clips of an official fold; windows without the sound are left out."""
     cases = []
     for clip in esc10.select(esc10.load(root), [fold]):
@@ -75,48 +107,51 @@ def event_cases(root: Path, fold: int) -> list[Case]:
     return cases
 
 
-def window_of(values: dict[str, Float32], sequence: int = 0) -> Window:
+def window_of(values: dict[str, npt.NDArray[np.floating]], sequence: int = 0) -> Window:
     """A complete window of the given slots."""
     slots = {name: SlotWindow(v, coverage=1.0, age_s=0.0) for name, v in values.items()}
     return Window(sequence=sequence, end_ns=0, slots=slots)
 
 
 def read(
-    pipeline: Pipeline, language: LanguageModel, task: str, cases: Sequence[Case], slots: Sequence[str]
+    pipeline: Pipeline, language: LanguageModel, name: str, cases: Sequence[Case], slots: Sequence[str]
 ) -> Iterator[Reading]:
     """Each case by the three readers, with only `slots` present."""
-    head = pipeline.manifest.task(task)
+    head = pipeline.manifest.task(name)
     for index, case in enumerate(cases):
         window = window_of({s: v for s, v in case.values.items() if s in slots}, index)
         percept = pipeline.perceive(window)
-        features = pipeline.encode(window)
-        own = [features[s].logits for s in TASK_SLOTS[task] if s in features]
-        encoder = np.mean([calibration.probabilities(x) for x in own], axis=0)
-        probabilities = percept.tasks[task].probabilities
+        alone = [calibration.probabilities(x) for x in pipeline.said(window, name)]
+        probabilities = percept.tasks[name].probabilities
         fused = np.array([probabilities[label] for label in head.labels])
-        said = language.read_label(
-            percept.conditioning, CANONICAL_QUESTION[task], head.readout, head.label_tokens
-        )
-        yield Reading(case, _log(encoder), _log(fused), _log(said), percept)
+        said = language.read_label(percept.conditioning, head.question, head.readout, head.label_tokens)
+        yield Reading(case, _log(np.mean(alone, axis=0)), _log(fused), _log(said), percept)
 
 
 def _log(probabilities: npt.ArrayLike) -> Float32:
     return np.log(np.maximum(np.asarray(probabilities, np.float32), 1e-9))
 
 
-def decide(readings: Sequence[Reading], reader: str, task: str) -> tuple[Int64, Int64]:
-    """(predicted, truth): per window for activities, per clip (mean log-probability) for sounds."""
+def decide(readings: Sequence[Reading], reader: str, name: str) -> tuple[Int64, Int64]:
+    """(predicted, truth): per window; of sounds per clip (mean log-probability)."""
     scores = np.stack([getattr(r, reader) for r in readings])
     truth = np.array([r.case.truth for r in readings])
-    if task == ACTIVITY:
+    if name != EVENT:
         return scores.argmax(-1), truth
-    assert task == EVENT, task
     groups = np.array([r.case.group for r in readings])
     names = np.unique(groups)
     clips = np.stack([scores[groups == g, : esc10.OFFICIAL_LABELS].mean(0) for g in names])
     return clips.argmax(-1), np.array([truth[groups == g][0] for g in names])
 
 
-def phrase_of(head: TaskHead, index: int) -> str:
-    """How the class is said."""
-    return head.phrases[index]
+def conditions() -> dict[str, tuple[str, tuple[str, ...]]]:
+    """name of a table's row -> (head, slots that are present)."""
+    found: dict[str, tuple[str, tuple[str, ...]]] = {}
+    for head in HEADS.values():
+        if head.regression:
+            continue
+        if len(head.slots) > 1:
+            for slot in head.slots:
+                found[f"{head.name}: {SLOTS[slot].description} alone"] = (head.name, (slot,))
+        found[head.name] = (head.name, head.slots)
+    return found

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -14,43 +13,34 @@ from edge_agent import manifest as manifests
 from edge_agent.manifest import (
     AdapterSpec,
     DataSource,
+    Fact,
     File,
     LanguageSpec,
     Manifest,
+    NumberHead,
     Slot,
+    SlotFacts,
     TaskHead,
 )
+from edge_agent.perception.encoders import input_shape
 from edge_agent.perception.prompt import PREFIX, QUESTION
-from export import gguf_writer, onnx_writer, shipped_features
+from export import catalog, gguf_writer, onnx_writer
 from export import tokenizer as bpe
-from export.datasets import esc10, phone_watch_imu
-from export.labels import ACTIVITY, EVENT, PHRASES, READOUT, SLOTS, labels
-from export.networks import encoders as nets
+from export.calibrate import calibrate
+from export.catalog import HEADS, SLOT_FACTS, SLOTS, HeadSpec
+from export.datasets.common import DatasetInfo
 from export.student import Student
 from export.train_encoders import load_encoder
+from export.train_heads import config_from, load_groups, scalings
 from export.train_language import make_student
+from export.train_slots import load_slot
+from export.wordings import MEASURED, WORDINGS
 
 LANGUAGE_FILE = "lm-q8_0.gguf"
 ADAPTER_FILE = "adapter.onnx"
-MAX_ANSWER_TOKENS = 48
+MAX_ANSWER_TOKENS = 64
 CONTEXT_TOKENS = 512
-INPUT_SHAPE = {"raw": nets.IMU_SHAPE, "log_mel": nets.AUDIO_SHAPE}
-TOKENS = {"raw": nets.IMU_TOKENS, "log_mel": nets.AUDIO_TOKENS}
-INFO = {"imu_phone": phone_watch_imu.INFO, "imu_watch": phone_watch_imu.INFO, "audio": esc10.INFO}
-PLACEMENT = {"imu_phone": "trouser pocket", "imu_watch": "wrist", "audio": "room"}
-DATA = (
-    DataSource(
-        name="smartphone and smartwatch human activity recordings",
-        licence="CC BY 4.0",
-        credit="Matey-Sanz, Casteleyn, Granell 2022",
-        held_out="subjects s01 and s12",
-    ),
-    DataSource(
-        name="ESC-10",
-        licence="CC BY 3.0",
-        credit="Piczak 2015; clip credits in the data set",
-        held_out="fold 5",
-    ),
+TEXT = (
     DataSource(
         name="OpenStax Physics, Anatomy and Physiology, Introduction to Sociology",
         licence="CC BY 4.0",
@@ -75,15 +65,13 @@ class Trained:
 def load_trained(runs: Path, stage: str = "instruct") -> Trained:
     """The networks of `runs` in evaluation mode. Raises FileNotFoundError naming what is missing."""
     tokenizer_path = runs / "tokenizer.json"
-    student = make_student(bpe.load(tokenizer_path), {s: TOKENS[features_of(s)] for s in SLOTS})
+    student = make_student(bpe.load(tokenizer_path), config_from(load_groups(runs)))
     student.load_state_dict(torch.load(runs / f"{stage}.pt", weights_only=True)["student"])
-    encoders = {slot: load_encoder(runs / f"encoder_{slot}.pt").eval() for slot in SLOTS}
+    encoders = {}
+    for slot in SLOTS:
+        path = runs / f"encoder_{slot}.pt"
+        encoders[slot] = load_slot(path)[0] if slot in catalog.trained_here() else load_encoder(path)
     return Trained(encoders, student.eval(), tokenizer_path)
-
-
-def features_of(slot: str) -> str:
-    """Which features the slot's encoder takes."""
-    return "log_mel" if INFO[slot].modality == "audio" else "raw"
 
 
 def ship(runs: Path, folder: Path, *, name: str, version: str) -> Manifest:
@@ -91,10 +79,11 @@ def ship(runs: Path, folder: Path, *, name: str, version: str) -> Manifest:
     trained = load_trained(runs)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / manifests.MANIFEST_NAME).unlink(missing_ok=True)  # never a manifest of half a folder
-    files = []
-    for slot, encoder in trained.encoders.items():
-        onnx_writer.write_encoder(folder / f"{slot}.onnx", encoder, INPUT_SHAPE[features_of(slot)])
-        files.append(f"{slot}.onnx")
+    tokens = dict(trained.student.adapter.config.slots)
+    slots = tuple(describe_slot(s, tokens[s]) for s in SLOTS)
+    for slot in slots:
+        shape = input_shape(slot)
+        onnx_writer.write_encoder(folder / slot.encoder, trained.encoders[slot.name], shape)
     onnx_writer.write_adapter(folder / ADAPTER_FILE, trained.student.adapter)
     gguf_writer.write(
         folder / LANGUAGE_FILE,
@@ -103,22 +92,26 @@ def ship(runs: Path, folder: Path, *, name: str, version: str) -> Manifest:
         quantisation="q8_0",
         name=name,
     )
-    files += [ADAPTER_FILE, LANGUAGE_FILE]
+    files = [*(s.encoder for s in slots), ADAPTER_FILE, LANGUAGE_FILE]
     checksums = {file: manifests.describe(folder / file) for file in files}
-    manifest = describe(trained, runs, name=name, version=version, files=checksums)
+    manifest = describe(trained, runs, slots, name=name, version=version, files=checksums)
     manifests.write(folder, manifest)
     return manifest
 
 
-def describe(trained: Trained, runs: Path, *, name: str, version: str, files: dict[str, File]) -> Manifest:
+def describe(
+    trained: Trained, runs: Path, slots: tuple[Slot, ...], *, name: str, version: str, files: dict[str, File]
+) -> Manifest:
     """The manifest of trained networks, with calibration from the validation split."""
-    fitted = calibrate(trained, runs)
+    fitted = calibrate(trained.student.adapter.fused, load_groups(runs), scalings(runs))
     language = trained.student.language.config
     adapter = trained.student.adapter.config
     return Manifest(
-        format=1, name=name, version=version, licence="Apache-2.0; data credits below", source="trained",
-        slots=tuple(_slot(slot) for slot in SLOTS),
-        tasks=tuple(_task(trained, task, fitted[task]) for task in (ACTIVITY, EVENT)),
+        format=2, name=name, version=version, licence="Apache-2.0; data credits below", source="trained",
+        slots=slots,
+        tasks=tuple(_task(trained, head, fitted[head.name]) for head in catalog.classes()),
+        numbers=tuple(_number(head, fitted[head.name]) for head in catalog.numbers()),
+        facts=tuple(SlotFacts(slot=s, facts=tuple(map(_fact, facts))) for s, facts in SLOT_FACTS.items()),
         adapter=AdapterSpec(
             file=ADAPTER_FILE, d_token=adapter.d_token, n_soft=adapter.n_soft, n_embd=adapter.n_embd,
             n_layer=adapter.n_layer,
@@ -128,33 +121,59 @@ def describe(trained: Trained, runs: Path, *, name: str, version: str, files: di
             context_tokens=CONTEXT_TOKENS, prefix=PREFIX, question=QUESTION,
             max_answer_tokens=MAX_ANSWER_TOKENS,
         ),
-        data=DATA,
+        data=(*_credits(), *TEXT),
         files=files,
     )  # fmt: skip
 
 
-def _slot(slot: str) -> Slot:
-    info = INFO[slot]
-    kind = features_of(slot)
+def describe_slot(name: str, n_tokens: int) -> Slot:
+    """A slot of the catalog as the manifest has it."""
+    spec = SLOTS[name]
+    heads = catalog.heads_of(name)
+    info = heads[0].reader.INFO
+    channels = ("latitude", "longitude") if spec.features == "local_metres" else info.channels
+    units = ("deg", "deg") if spec.features == "local_metres" else info.units
     return Slot(
-        name=slot, modality=info.modality, placement=PLACEMENT[slot], encoder=f"{slot}.onnx", features=kind,
-        channels=info.channels, units=info.units, rate_hz=info.rate_hz, window_s=info.window_s,
-        n_tokens=TOKENS[kind], tasks=(info.task,), description=SLOTS[slot],
+        name=name, modality=spec.modality, placement=spec.placement, encoder=f"{name}.onnx",
+        features=spec.features, sampling=spec.sampling, channels=channels,
+        units=units[:1] if len(set(units)) == 1 else units, rate_hz=spec.rate_hz,
+        window_s=spec.shape[0] / spec.rate_hz, n_tokens=n_tokens, heads=tuple(h.name for h in heads),
+        description=spec.description, kind=heads[0].kind,
     )  # fmt: skip
 
 
-def _task(trained: Trained, task: str, fitted: dict[str, Any]) -> TaskHead:
+def _task(trained: Trained, head: HeadSpec, fitted: dict[str, Any]) -> TaskHead:
     tokenizer = bpe.load(trained.tokenizer_path)
     return TaskHead(
-        name=task, labels=labels(task), phrases=tuple(PHRASES[task].values()),
-        label_tokens=bpe.first_tokens(tokenizer, PHRASES[task].values()), readout=READOUT[task],
+        name=head.name, task=head.task, words=WORDINGS[head.name].words, question=head.question,
+        kind=head.kind, labels=head.labels, phrases=tuple(head.phrases.values()),
+        label_tokens=bpe.first_tokens(tokenizer, head.phrases.values()), readout=head.readout,
         temperature=fitted["temperature"], threshold=fitted["threshold"],
-        novelty_threshold=fitted["novelty_threshold"],
+        novelty_threshold=fitted["novelty_threshold"], conformal=fitted["conformal"],
     )  # fmt: skip
 
 
-def calibrate(trained: Trained, runs: Path) -> dict[str, Any]:
-    """What a logit of the shipped heads is worth, from people and sounds that were not trained on."""
-    with np.load(runs / "features.npz", allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
-    return shipped_features.calibrate(trained.student.adapter, arrays)
+def _number(head: HeadSpec, fitted: dict[str, Any]) -> NumberHead:
+    return NumberHead(
+        name=head.name, task=head.task, words=WORDINGS[head.name].words, question=head.question,
+        kind=head.kind, numbers=head.numbers, offset=tuple(fitted["offset"]), scale=tuple(fitted["scale"]),
+        sigma_factor=fitted["sigma_factor"], readout=head.readout, facts=tuple(map(_fact, head.facts)),
+    )  # fmt: skip
+
+
+def _fact(fact: catalog.Fact) -> Fact:
+    words = MEASURED[fact.name].words if fact.sentence else ()
+    return Fact(
+        name=fact.name, unit=fact.unit, decimals=fact.decimals, reduce=fact.reduce, first=fact.first,
+        last=fact.last, scale=fact.scale, words=words, sentence=fact.sentence,
+    )  # fmt: skip
+
+
+def _credits() -> tuple[DataSource, ...]:
+    """Every set the model was trained on, once."""
+    found: dict[str, DatasetInfo] = {}
+    for head in HEADS.values():
+        found.setdefault(head.reader.INFO.credit, head.reader.INFO)
+    return tuple(
+        DataSource(name=i.name, licence=i.licence, credit=i.credit, held_out=i.split) for i in found.values()
+    )

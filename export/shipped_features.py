@@ -1,6 +1,4 @@
-"""The shipped split, encoded once: what the language model learns from and is judged on.
-
-    python -m export.shipped_features   # features.npz, adapter_fused.pt, calibration.json in runs/shipped/
+"""Motion and sound of the shipped split, encoded once (`slot_features` does the same for all else).
 
 Training windows are stored only augmented (COPIES times): an encoder is surer of what it was trained on
 than of what it meets, and a reader trained on sure features would not learn to doubt.
@@ -8,17 +6,13 @@ than of what it meets, and a reader trained on sure features would not learn to 
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
-from edge_agent.perception import calibration
 from export.datasets import esc10, phone_watch_imu, simulated
 from export.datasets.augment import (
     AudioSource,
@@ -30,36 +24,16 @@ from export.datasets.augment import (
 )
 from export.datasets.esc10 import Clip
 from export.datasets.phone_watch_imu import Execution
-from export.networks.adapter import Adapter
 from export.networks.encoders import EncoderOutput
 from export.train_encoders import (
-    SHIPPED,
-    SLOTS,
     VALIDATION_FOLD,
     VALIDATION_SUBJECTS,
     ClipWindows,
-    clip_accuracy,
     encode,
-    load_encoder,
-    macro_f1,
-)
-from export.train_fused import (
-    ACTIVITY,
-    EVENT,
-    FusedOptions,
-    fused_logits,
-    load_adapter,
-    save_adapter,
-    train_adapter,
-    train_pools,
 )
 
 COPIES = 4
 TRAIN, VALIDATION, TEST = 0, 1, 2
-ACCURACY_OF_KNOWN = {ACTIVITY: 0.95, EVENT: 0.95}
-"""The threshold is the least probability above which answers are right that often on the validation part."""
-LARGEST_THRESHOLD = 0.5
-"""Even odds are enough where that would take more: a device that is always unsure is of no use."""
 
 
 def split_of_subject(subject: str) -> int:
@@ -149,136 +123,3 @@ def as_arrays(name: str, output: EncoderOutput) -> dict[str, Any]:
         f"{name}_pooled": output.pooled.half().numpy(),
         f"{name}_logits": output.logits.half().numpy(),
     }
-
-
-def outputs_of(arrays: dict[str, Any], name: str, rows: Any) -> EncoderOutput:
-    """The stored outputs of one slot, as float32."""
-    return EncoderOutput(
-        *(torch.from_numpy(arrays[f"{name}_{part}"][rows]).float() for part in ("tokens", "pooled", "logits"))
-    )
-
-
-def calibrate(adapter: Adapter, arrays: dict[str, Any], split: int = VALIDATION) -> dict[str, Any]:
-    """Temperature, threshold and novelty threshold of both tasks from people and sounds not trained on."""
-    slots, label = _of_split(arrays, split)
-    subsets: dict[str, list[tuple[str, ...]]] = {
-        ACTIVITY: [("imu_phone",), ("imu_watch",), ("imu_phone", "imu_watch")],
-        EVENT: [("audio",)],
-    }
-    result: dict[str, Any] = {"validation_subjects": VALIDATION_SUBJECTS, "validation_fold": VALIDATION_FOLD}
-    for task, choices in subsets.items():
-        logits = torch.cat([fused_logits(adapter, slots[task], c, task)[0] for c in choices]).numpy()
-        truth = np.tile(label[task], len(choices))
-        temperature = calibration.fit_temperature(logits, truth)
-        p = calibration.probabilities(logits, temperature)
-        correct = (p.argmax(-1) == truth).astype(np.int64)
-        threshold = calibration.fit_threshold(p.max(-1), correct, ACCURACY_OF_KNOWN[task])
-        threshold = min(threshold, LARGEST_THRESHOLD)
-        answered = p.max(-1) >= threshold
-        energies = {n: calibration.energy(o.logits.numpy()) for n, o in slots[task].items()}
-        pooled = np.concatenate(list(energies.values()))
-        result[task] = {
-            "temperature": round(temperature, 4),
-            "threshold": round(threshold, 4),
-            "novelty_threshold": round(calibration.fit_novelty_threshold(pooled), 4),
-            "novelty_threshold_by_slot": {
-                n: round(calibration.fit_novelty_threshold(e), 4) for n, e in energies.items()
-            },
-            "validation_accuracy": round(float(correct.mean()), 4),
-            "validation_answered": round(float(answered.mean()), 4),
-            "validation_accuracy_of_answered": round(float(correct[answered].mean()), 4),
-            "validation_ece": round(calibration.expected_calibration_error(p.max(-1), correct), 4),
-            "validation_ece_before": round(
-                calibration.expected_calibration_error(calibration.probabilities(logits).max(-1), correct), 4
-            ),
-        }
-    return result
-
-
-def _of_split(
-    arrays: dict[str, Any], split: int
-) -> tuple[dict[str, dict[str, EncoderOutput]], dict[str, Any]]:
-    imu, audio = (
-        np.flatnonzero((arrays[f"{part}_split"] == split) & ~arrays[f"{part}_simulated"])
-        for part in ("imu", "audio")
-    )
-    slots = {
-        ACTIVITY: {name: outputs_of(arrays, name, imu) for name in phone_watch_imu.SLOTS},
-        EVENT: {"audio": outputs_of(arrays, "audio", audio)},
-    }
-    return slots, {ACTIVITY: arrays["imu_label"][imu], EVENT: arrays["audio_label"][audio]}
-
-
-def scores(adapter: Adapter, arrays: dict[str, Any], split: int) -> dict[str, float]:
-    """Window scores of encoder heads and fused heads on one split (macro-F1 for IMU, accuracy for audio)."""
-    slots, label = _of_split(arrays, split)
-    truth = torch.from_numpy(label[ACTIVITY])
-    result = {}
-    for name, output in slots[ACTIVITY].items():
-        result[f"encoder {name}"] = macro_f1(truth, output.logits.argmax(1), 5)
-    for present in (("imu_phone",), ("imu_watch",), ("imu_phone", "imu_watch")):
-        logits, _ = fused_logits(adapter, slots[ACTIVITY], present, ACTIVITY)
-        result[f"fused {'+'.join(present)}"] = macro_f1(truth, logits.argmax(1), 5)
-    heard = torch.from_numpy(label[EVENT])
-    result["encoder audio windows"] = (slots[EVENT]["audio"].logits.argmax(1) == heard).float().mean().item()
-    logits, _ = fused_logits(adapter, slots[EVENT], ("audio",), EVENT)
-    result["fused audio windows"] = (logits.argmax(1) == heard).float().mean().item()
-    return {name: round(value, 4) for name, value in result.items()}
-
-
-def write_features(folder: Path, seed: int = 0) -> dict[str, Any]:
-    """Encode the shipped split with the encoders in `folder` and save `features.npz`."""
-    encoders = {slot: load_encoder(folder / f"encoder_{slot}.pt") for slot in SLOTS}
-    arrays = imu_part(phone_watch_imu.load(), encoders, seed) | audio_part(
-        esc10.load(), encoders["audio"], seed
-    )
-    temporary = folder / "features.part.npz"
-    np.savez(temporary, **arrays)
-    temporary.replace(folder / "features.npz")
-    return arrays
-
-
-def train_shipped_adapter(folder: Path, options: FusedOptions) -> Adapter:
-    """The fused heads of the shipped split."""
-    path = folder / "adapter_fused.pt"
-    if path.exists():
-        return load_adapter(path)
-    encoders = {slot: load_encoder(folder / f"encoder_{slot}.pt") for slot in SLOTS}
-    executions = [e for e in phone_watch_imu.load() if split_of_subject(e.subject) == TRAIN]
-    clips = [c for c in esc10.load() if split_of_fold(c.fold) == TRAIN]
-    imu, audio = train_pools(
-        simulated.with_simulated_imu(ImuSource(executions)),
-        simulated.with_simulated_audio(AudioSource(clips, options.seed)),
-        encoders,
-        options,
-    )
-    adapter, losses = train_adapter(imu, audio, options, "adapter_fused")
-    save_adapter(path, adapter, options, losses)
-    return adapter
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Features first: the language model waits for them."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, default=SHIPPED)
-    folder = parser.parse_args(arguments).folder
-    torch.set_num_threads(1)
-    arrays = write_features(folder)
-    adapter = train_shipped_adapter(folder, FusedOptions())
-    result = calibrate(adapter, arrays)
-    result["scores"] = {
-        name: scores(adapter, arrays, split)
-        for name, split in (("train_augmented", TRAIN), ("validation", VALIDATION), ("test", TEST))
-    }
-    clips = esc10.select(esc10.load(), [esc10.SHIPPED_TEST_FOLD])
-    test = ClipWindows.of(clips)
-    heard = encode(load_encoder(folder / "encoder_audio.pt"), test.x)
-    logits, _ = fused_logits(adapter, {"audio": heard}, ("audio",), EVENT)
-    result["scores"]["test"]["encoder audio clips"] = clip_accuracy(clips, test, heard.logits)
-    result["scores"]["test"]["fused audio clips"] = clip_accuracy(clips, test, logits)
-    (folder / "calibration.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(result, indent=2))
-
-
-if __name__ == "__main__":
-    main()

@@ -6,19 +6,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from export.batches import DialogBatch, SensorBatch
-from export.labels import ACTIVITY, EVENT, PHRASES, SLOTS, TASK_SLOTS
-from export.networks.adapter import TASKS, Adapter, AdapterOutput
+from export.batches import DialogBatch
+from export.groups import Sample
+from export.networks.adapter import Adapter, AdapterOutput
 from export.networks.language import LanguageModel
 
-DIALOG = TASKS.index("dialog")
-HEADS = (ACTIVITY, EVENT)
 GATHER_STEP = 256
-SMOOTHING = 0.05
 
 
 class Student(nn.Module):
-    """Adapter and language model, trained together."""
+    """Adapter and language model, trained together; the fused heads inside the adapter stay as they are."""
 
     prefix: Tensor
 
@@ -26,12 +23,13 @@ class Student(nn.Module):
         super().__init__()
         self.adapter = adapter
         self.language = language
+        self.adapter.fused.requires_grad_(False)
         self.register_buffer("prefix", torch.tensor(prefix), persistent=False)
 
-    def condition(self, sensors: SensorBatch, task: int = DIALOG) -> AdapterOutput:
-        """The adapter's output under one task embedding."""
-        index = torch.full((len(sensors.mask),), task)
-        return self.adapter(sensors.tokens, sensors.pooled, sensors.mask, index)
+    def condition(self, sample: Sample) -> AdapterOutput:
+        """The adapter's output."""
+        out: AdapterOutput = self.adapter(sample.tokens, sample.pooled, sample.logits, sample.mask)
+        return out
 
     def hidden(self, out: AdapterOutput, ids: Tensor) -> Tensor:
         """Hidden states (B,T,D) of the dialog positions: prefix and soft tokens come before them."""
@@ -39,7 +37,7 @@ class Student(nn.Module):
         batch, n_prefix = len(ids), len(self.prefix)
         prefix = embed(self.prefix)[None].expand(batch, -1, -1)
         x = torch.cat([prefix, out.soft.to(prefix.dtype), embed(ids)], dim=1)
-        conditioned = torch.ones(x.shape[:2], dtype=x.dtype)
+        conditioned = torch.ones(x.shape[:2], dtype=x.dtype, device=x.device)
         conditioned[:, :n_prefix] = 0  # the prefix is cached before a control vector is set
         return self.language(x, out.control, conditioned)[:, n_prefix + out.soft.shape[1] :]
 
@@ -58,51 +56,6 @@ class Student(nn.Module):
 
 def _row_mean(values: Tensor, where: Tensor, reads: Tensor) -> Tensor:
     """(B,) mean of `values` over the positions of each row that read a label; 0 where there are none."""
-    grid = torch.zeros(where.shape).masked_scatter(where, values)
+    grid = torch.zeros(where.shape, device=values.device).masked_scatter(where, values)
     count = reads.sum(1)
     return (grid * reads).sum(1) / count.clamp(min=1)
-
-
-def task_logits(adapter: Adapter, sensors: SensorBatch) -> dict[str, Tensor]:
-    """(B,labels) per task as the fast path reads it: under the task's embedding, from the task's slots."""
-    found = {}
-    for task in HEADS:
-        serving = torch.tensor([float(slot in TASK_SLOTS[task]) for slot in SLOTS])
-        index = torch.full((len(sensors.mask),), TASKS.index(task))
-        out = adapter(sensors.tokens, sensors.pooled, sensors.mask * serving, index)
-        found[task] = out.logits[task].float()
-    return found
-
-
-def smoothed(labels: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Class indices (B,) -> distributions (B,n) with a little on every class; zeros where a label is -1."""
-    targets = {}
-    for task, index in labels.items():
-        n = len(PHRASES[task])
-        hot = F.one_hot(index.clamp(min=0), n).float()
-        targets[task] = (hot * (1 - SMOOTHING) + SMOOTHING / n) * (index >= 0)[:, None]
-    return targets
-
-
-def head_loss(logits: dict[str, Tensor], targets: dict[str, Tensor]) -> Tensor:
-    """Sum over tasks of the heads' CE against distributions; a row of zeros does not count."""
-    total = torch.zeros(())
-    for task, target in targets.items():
-        rows = target.sum(-1)
-        total = total - (target * logits[task].float().log_softmax(-1)).sum() / rows.sum().clamp(min=1)
-    return total
-
-
-def mixed(sensors: SensorBatch, share: Tensor, partner: Tensor) -> SensorBatch:
-    """Each row blended with another: share (B,) of itself. What lies between two classes is seen too."""
-    own, rest = share[:, None, None], 1 - share[:, None, None]
-    return SensorBatch(
-        own * sensors.tokens + rest * sensors.tokens[partner],
-        own * sensors.pooled + rest * sensors.pooled[partner],
-        sensors.mask,
-    )
-
-
-def gate_entropy(alpha: Tensor) -> Tensor:
-    """Mean entropy of the sensor weights: a small price keeps the gate decided."""
-    return -(alpha * alpha.clamp(min=1e-6).log()).sum(-1).mean()

@@ -1,6 +1,8 @@
-"""Language-model training: `pretrain` on English and stand-in features, `instruct` on recorded ones.
+"""Language-model training: `pretrain` on plain English, `instruct` on dialogs over recorded encoder outputs.
 
-Loss (DESIGN.md, "The model"): answer-token CE + 0.5 * heads + 0.2 * L_contrast + small gate entropy.
+Loss (DESIGN.md, "The model"): answer-token CE + 0.2 * L_contrast. The heads are trained before (`train_heads`)
+and frozen here: the language model is to word what the fast path perceives, right or wrong. Taught with true
+labels on windows that the encoders were trained on, it would learn a certainty that new people do not give.
 Resumable: a checkpoint holds weights, optimiser, step and the state of the random generators.
 """
 
@@ -8,6 +10,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,23 +23,20 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from export import tokenizer as bpe
-from export.batches import Codec, DialogBatch, FeatureSource, SensorBatch, class_indices
-from export.dialogs import Asker, State
-from export.features_source import Recorded, StandIn
-from export.labels import PHRASES, SLOTS, TASK_SLOTS, labels
+from export.batches import Codec
+from export.catalog import classes
+from export.dialogs import Asker, State, Turn
+from export.groups import Group, Sample, draw, random_mask
 from export.networks.adapter import Adapter, AdapterConfig
-from export.networks.language import IOTLM_7M, LanguageModel
+from export.networks.language import IOTLM_7M, LanguageConfig, LanguageModel
 from export.plots import loss_curve
 from export.precision import autocast
-from export.student import HEADS, Student, gate_entropy, head_loss, mixed, smoothed, task_logits
+from export.student import Student
 from export.text import paragraphs
-from export.train_fused import load_adapter
+from export.train_heads import config_from, load_groups, load_heads
+from export.vocabulary import transplant
 
-ENGLISH_SHARE = {"pretrain": 0.45, "instruct": 0.15}
-
-
-CONDITIONING = ("to_soft", "soft_scale", "control_")
-"""The adapter's parameters that only the language model uses."""
+ENGLISH_SHARE = {"pretrain": 1.0, "instruct": 0.1}
 
 
 @dataclass(frozen=True)
@@ -47,28 +47,27 @@ class Settings:
     steps: int
     batch: int = 32
     lr: float = 2e-3
-    english: float = 0.2
+    english: float = 0.1
     contrast_rows: int = 8
     seed: int = 0
     minutes: float = 1e9
     save_every: int = 100
-    anchor: float = 1.0
-    """Learning rate of the parts that the fused head needs, relative to the rest."""
 
 
 class Trainer:
     """One stage of training with checkpoints and a loss log."""
 
     def __init__(
-        self, student: Student, source: FeatureSource, codec: Codec, settings: Settings, folder: Path,
-        english: list[int], teacher: Adapter | None = None,
+        self, student: Student, groups: Sequence[Group], codec: Codec, settings: Settings, folder: Path,
+        english: list[int],
     ) -> None:  # fmt: skip
-        self.student, self.source, self.codec = student, source, codec
-        self.settings, self.folder, self.teacher = settings, folder, teacher
+        self.student, self.groups, self.codec = student, groups, codec
+        self.settings, self.folder = settings, folder
         self.english = torch.tensor(english)
         self.rng = np.random.default_rng(settings.seed)
+        self.generator = torch.Generator().manual_seed(settings.seed)
         self.asker = Asker(self.rng)
-        self.optimiser = _optimiser(student, source, settings)
+        self.optimiser = _optimiser(student, settings)
         self.step, self.spent_s, self.log = 0, 0.0, list[dict[str, float]]()
 
     @property
@@ -107,7 +106,7 @@ class Trainer:
         loss.backward()
         nn.utils.clip_grad_norm_(self.student.parameters(), 1.0)
         self.optimiser.step()
-        empty = dict.fromkeys(("answer", "heads", "contrast", "english"), float("nan"))
+        empty = dict.fromkeys(("answer", "contrast", "english"), float("nan"))
         return {**empty, **parts}
 
     def _english_loss(self) -> tuple[Tensor, dict[str, float]]:
@@ -119,66 +118,48 @@ class Trainer:
         return loss, {"english": loss.item()}
 
     def _dialog_loss(self) -> tuple[Tensor, dict[str, float]]:
-        states = [self.asker.state() for _ in range(self.settings.batch)]
-        sensors = self.source.batch(states, self.rng)
-        targets = smoothed({task: class_indices(task, states) for task in HEADS})
-        if self.teacher is not None:
-            sensors, states, targets = self._taught(self.teacher, sensors, states)
+        sample = self._sample()
+        states = states_of(self.student.adapter, sample)
         turns = self.rng.choice([1, 2, 3], len(states), p=[0.5, 0.35, 0.15])
         dialogs = [self.asker.dialog(s, int(n)) for s, n in zip(states, turns, strict=True)]
-        batch = self.codec.batch(dialogs, states)
-        out = self.student.condition(sensors)
-        answer, row_logp = self.student.answer_loss(out, batch)
-        heads = head_loss(out.logits, targets)
-        contrast = self._contrast(sensors, batch, row_logp)
-        loss = answer + 0.5 * heads + 0.2 * contrast + 0.01 * gate_entropy(out.alpha)
-        loss = loss + 0.5 * head_loss(task_logits(self.student.adapter, sensors), targets)
-        return loss, {"answer": answer.item(), "heads": heads.item(), "contrast": contrast.item()}
+        batch = self.codec.batch(dialogs)
+        answer, row_logp = self.student.answer_loss(self.student.condition(sample), batch)
+        rows, others = self._partners(sample, states, dialogs)
+        contrast = torch.zeros(())
+        if len(rows):
+            _, other_logp = self.student.answer_loss(self.student.condition(others), batch[rows])
+            # L_contrast = softplus(1 - [log p(a|s,q) - log p(a|s',q)] / |a|), s' of another label.
+            contrast = F.softplus(1 - (row_logp[rows] - other_logp)).mean()
+        return answer + 0.2 * contrast, {"answer": answer.item(), "contrast": contrast.item()}
 
-    def _taught(
-        self, teacher: Adapter, sensors: SensorBatch, states: list[State]
-    ) -> tuple[SensorBatch, list[State], dict[str, Tensor]]:
-        """Half of the rows blended, and every label as the fused head of the fast path reads it.
+    def _sample(self) -> Sample:
+        """A batch, half of its rows blended with another: what lies between two classes is met too."""
+        config = self.student.adapter.config
+        n = self.settings.batch
+        mask = random_mask(n, len(config.slots), self.generator)
+        sample, _ = draw(config, self.groups, mask, self.generator)
+        share = torch.rand(n, generator=self.generator) * 0.5 + 0.5
+        share[torch.rand(n, generator=self.generator) < 0.5] = 1.0
+        return sample.mixed(share, torch.randperm(n, generator=self.generator))
 
-        The language model is to word what the fast path perceives, right or wrong: taught with true labels
-        on windows that the encoders were trained on, it would learn a certainty that new people do not give.
+    def _partners(
+        self, sample: Sample, states: Sequence[State], dialogs: Sequence[Sequence[Turn]]
+    ) -> tuple[Tensor, Sample]:
+        """Rows whose answers read a label, and for each the features of a row that shows another one.
+
+        The other row is seen through the same slots: absence must not be what tells the two apart.
         """
-        share = np.where(self.rng.random(len(states)) < 0.5, 1.0, self.rng.uniform(0.5, 1.0, len(states)))
-        partner = torch.from_numpy(self.rng.permutation(len(states)))
-        sensors = mixed(sensors, torch.from_numpy(share).float(), partner)
-        with torch.no_grad():
-            probabilities = {t: x.softmax(-1) for t, x in task_logits(teacher, sensors).items()}
-        read = {t: [labels(t)[i] for i in p.argmax(-1).tolist()] for t, p in probabilities.items()}
-        states = [State({t: read[t][i] for t in HEADS}, s.present) for i, s in enumerate(states)]
-        able = {t: (class_indices(t, states) >= 0).float()[:, None] for t in HEADS}
-        return sensors, states, {t: probabilities[t] * able[t] for t in HEADS}
-
-    def _contrast(self, sensors: SensorBatch, batch: DialogBatch, row_logp: Tensor) -> Tensor:
-        """L_contrast = softplus(1 - [log p(a|s,q) - log p(a|s',q)] / |a|), s' of other labels.
-
-        s' is a neighbour in the batch with the same sensors present and every label different.
-        """
-        rows, others = self._partners(batch, sensors.mask)
-        if not len(rows):
-            return torch.zeros(())
-        part = DialogBatch(batch.ids[rows], batch.targets[rows], batch.reads[rows], batch.weight[rows], {})
-        _, other_logp = self.student.answer_loss(self.student.condition(sensors[others]), part)
-        return F.softplus(1 - (row_logp[rows] - other_logp)).mean()
-
-    def _partners(self, batch: DialogBatch, mask: Tensor) -> tuple[Tensor, Tensor]:
-        reading = batch.reads.any(1)
-        rows, others = [], []
-        for i in torch.nonzero(reading)[:, 0].tolist():
-            same = (mask == mask[i]).all(1)
-            for task in HEADS:
-                same &= (batch.labels[task] != batch.labels[task][i]) | (batch.labels[task] < 0)
-            candidates = torch.nonzero(same)[:, 0]
-            if len(candidates):
-                rows.append(i)
-                others.append(int(candidates[self.rng.integers(len(candidates))]))
-        wanted = self.settings.contrast_rows  # always as many, for the same reason as LENGTH_STEP
-        keep = np.resize(np.arange(len(rows)), wanted if rows else 0)
-        return torch.tensor(rows, dtype=torch.long)[keep], torch.tensor(others, dtype=torch.long)[keep]
+        order = torch.randperm(len(states), generator=self.generator)
+        others = sample[order].masked(sample.mask)
+        shown = states_of(self.student.adapter, others)
+        rows = [
+            i
+            for i, (state, other, turns) in enumerate(zip(states, shown, dialogs, strict=True))
+            if any(t.reads and t.head and state.label(t.head) != other.label(t.head) for t in turns)
+        ]
+        # Always as many, for the same reason as LENGTH_STEP.
+        keep = torch.tensor(np.resize(rows, self.settings.contrast_rows if rows else 0), dtype=torch.long)
+        return keep, others[keep]
 
     def _set_rate(self, share: float) -> None:
         warm = min(1.0, (self.step + 1) / 50)
@@ -190,13 +171,13 @@ class Trainer:
         """Write weights, optimisers and counters, then the log and its plot."""
         state = {
             "student": self.student.state_dict(),
-            "source": self.source.state_dict() if isinstance(self.source, nn.Module) else {},
             "optimiser": self.optimiser.state_dict(),
             "step": self.step,
             "spent_s": self.spent_s,
             "log": self.log,
             "rng": json.dumps(self.rng.bit_generator.state),
             "torch_rng": torch.get_rng_state(),
+            "generator": self.generator.get_state(),
             "settings": asdict(self.settings),
         }
         part = self.checkpoint.with_suffix(".part")
@@ -210,29 +191,50 @@ class Trainer:
             return
         state = torch.load(self.checkpoint, weights_only=True)
         self.student.load_state_dict(state["student"])
-        if isinstance(self.source, nn.Module):
-            self.source.load_state_dict(state["source"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.step, self.spent_s, self.log = state["step"], state["spent_s"], state["log"]
         self.rng.bit_generator.state = json.loads(state["rng"])
         torch.set_rng_state(state["torch_rng"])
+        self.generator.set_state(state["generator"])
 
 
-def _optimiser(student: Student, source: FeatureSource, settings: Settings) -> torch.optim.Optimizer:
-    """AdamW: the language model's matrices at the full rate, fused parts `anchor` times as fast as the rest.
+def states_of(adapter: Adapter, sample: Sample) -> list[State]:
+    """What the fast path reads of each row: the labels that the language model is to word."""
+    config = adapter.config
+    with torch.no_grad():
+        heads, _, _ = adapter.fused(sample.pooled, sample.logits, sample.mask)
+    named = [h for h in classes() if h.name in heads]
+    read = {h.name: heads[h.name].argmax(-1).tolist() for h in named}
+    alone = {
+        (slot, head.name): sample.logits[:, where].argmax(-1).tolist()
+        for slot, head, where in config.pieces()
+        if len(head.slots) > 1 and not head.regression
+    }
+    labels = {h.name: h.labels for h in named}
+    states = []
+    for i, row in enumerate(sample.mask.bool().tolist()):
+        present = frozenset(s for s, here in zip(config.names, row, strict=True) if here)
+        states.append(
+            State(
+                {h.name: labels[h.name][read[h.name][i]] for h in named if present & set(h.slots)},
+                present,
+                {key: labels[key[1]][found[i]] for key, found in alone.items() if key[0] in present},
+            )
+        )
+    return states
+
+
+def _optimiser(student: Student, settings: Settings) -> torch.optim.Optimizer:
+    """AdamW: the language model's matrices at the full rate, everything else at half of it.
 
     Muon for the matrices was tried: its iterations take longer on a CPU than the step they improve.
     """
     matrices = [p for p in student.language.blocks.parameters() if p.ndim == 2]
-    fused = [p for name, p in student.adapter.named_parameters() if not name.startswith(CONDITIONING)]
-    apart = {id(p) for p in (*matrices, *fused)}
-    rest = [p for p in student.parameters() if id(p) not in apart]
-    if isinstance(source, nn.Module):
-        rest += list(source.parameters())
+    apart = {id(p) for p in matrices}
+    rest = [p for p in student.parameters() if id(p) not in apart and p.requires_grad]
     groups: list[dict[str, Any]] = [
         {"params": matrices, "lr": settings.lr, "weight_decay": 0.05},
         {"params": rest, "lr": settings.lr / 2},
-        {"params": fused, "lr": settings.lr / 2 * settings.anchor},
     ]
     optimiser = torch.optim.AdamW(groups, weight_decay=0.01, betas=(0.9, 0.98))
     for group in optimiser.param_groups:
@@ -240,17 +242,23 @@ def _optimiser(student: Student, source: FeatureSource, settings: Settings) -> t
     return optimiser
 
 
+def example_lines(count: int = 30_000) -> list[str]:
+    """Questions and answers about random states: what the tokenizer must have words for."""
+    asker = Asker(np.random.default_rng(7))
+    turns = (asker.turn(asker.state()) for _ in range(count))
+    lines = [f"{turn.question}{turn.answer}" for turn in turns]
+    words = [f" {p}" for h in classes() for p in h.phrases.values()]
+    return [*lines, *words * 200]
+
+
 def make_tokenizer(data: Path, folder: Path) -> Tokenizer:
     """Train the tokenizer on English and dialogs, or load the one already there."""
     path = folder / "tokenizer.json"
     if not path.exists():
-        asker = Asker(np.random.default_rng(7))
-        dialogs = [t for _ in range(20_000) for t in asker.dialog(asker.state(), 1)]
-        lines = [f"{t.question}{t.answer}" for t in dialogs]
-        bpe.train([*paragraphs(data, 1_500_000), *lines]).save(str(path))
+        bpe.train([*paragraphs(data, 1_500_000), *example_lines()]).save(str(path))
     tokenizer = bpe.load(path)
-    for task in HEADS:
-        bpe.first_tokens(tokenizer, PHRASES[task].values())
+    for head in classes():
+        bpe.first_tokens(tokenizer, head.phrases.values())
     return tokenizer
 
 
@@ -265,40 +273,32 @@ def english_ids(data: Path, folder: Path, tokenizer: Tokenizer) -> list[int]:
     return ids
 
 
-def make_student(tokenizer: Tokenizer, slot_tokens: dict[str, int]) -> Student:
-    """A fresh adapter and language model of the shipped shape."""
-    config = AdapterConfig(
-        slots=tuple(slot_tokens.items()),
-        heads=tuple((task, len(labels(task))) for task in TASK_SLOTS),
-        n_embd=IOTLM_7M.n_embd,
-        n_layer=IOTLM_7M.n_layer,
-    )
-    return Student(Adapter(config), LanguageModel(IOTLM_7M), Codec(tokenizer).prefix)
+def make_student(tokenizer: Tokenizer, config: AdapterConfig, language: LanguageConfig = IOTLM_7M) -> Student:
+    """A fresh adapter and language model of matching width and depth."""
+    return Student(Adapter(config), LanguageModel(language), Codec(tokenizer).prefix)
 
 
-def pretrain(data: Path, folder: Path, settings: Settings) -> None:
-    """Stage 1: English, and dialogs over learned stand-in features."""
+def pretrain(data: Path, folder: Path, settings: Settings, start: Path | None = None) -> None:
+    """Stage 1: English alone. `start` is a folder with an earlier model whose tokens were others."""
     torch.manual_seed(settings.seed)
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = make_tokenizer(data, folder)
-    student = make_student(tokenizer, dict.fromkeys(SLOTS, 10))
+    found = load_groups(folder)
+    student = make_student(tokenizer, config_from(found))
+    if start is not None:
+        transplant(start, student, tokenizer)
     english = english_ids(data, folder, tokenizer)
-    Trainer(student, StandIn(), Codec(tokenizer), settings, folder, english).run()
+    Trainer(student, [], Codec(tokenizer), settings, folder, english).run()
 
 
-def instruct(data: Path, folder: Path, features: Path, settings: Settings) -> None:
-    """Stage 2: dialogs over recorded encoder outputs, from the pretrained weights and the fused head.
-
-    The adapter starts as the trained fused head and is held close to it: that head is the teacher.
-    """
+def instruct(data: Path, folder: Path, settings: Settings) -> None:
+    """Stage 2: dialogs over recorded encoder outputs, from the pretrained weights and the trained heads."""
     torch.manual_seed(settings.seed)
     tokenizer = bpe.load(folder / "tokenizer.json")
-    source = Recorded(features, split=0)
-    tokens = {slot: source.arrays[f"{slot}_tokens"].shape[1] for slot in SLOTS}
-    student = make_student(tokenizer, tokens)
+    found = load_groups(folder)
+    student = make_student(tokenizer, config_from(found))
     student.load_state_dict(torch.load(folder / "pretrain.pt", weights_only=True)["student"])
-    teacher = load_adapter(folder / "adapter_fused.pt")
-    fused = {k: v for k, v in teacher.state_dict().items() if not k.startswith(CONDITIONING)}
-    student.adapter.load_state_dict(fused, strict=False)
+    student.adapter.fused.load_state_dict(load_heads(folder / "heads.pt").state_dict())
     english = english_ids(data, folder, tokenizer)
-    Trainer(student, source, Codec(tokenizer), settings, folder, english, teacher).run()
+    training = [g.part(0) for g in found.values()]
+    Trainer(student, training, Codec(tokenizer), settings, folder, english).run()

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from edge_agent.manifest import Manifest, TaskHead
-from edge_agent.perception import vocabulary
+from edge_agent.perception import facts, vocabulary
 from edge_agent.perception.prompt import normalise_question
 from edge_agent.types import Answer, AnswerSource, Percept, TaskPercept
 
@@ -28,6 +28,19 @@ class AnswerLimits:
 
     question_characters: int = 400
     stale_s: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """Something that can be asked about: a head, or a number that a slot measures.
+
+    `sentence` is how a number is said, with facts in braces; empty for a head that names a class.
+    """
+
+    name: str
+    words: tuple[str, ...]
+    slots: frozenset[str]
+    sentence: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +65,7 @@ class Answers:
         self.limits = limits or AnswerLimits()
         self._slots = [s for s in manifest.slots if configured is None or s.name in configured]
         self._heads: dict[str, TaskHead] = {t.name: t for t in manifest.tasks}
+        self._topics = {topic.name: topic for topic in topics_of(manifest)}
 
     # -- before the language model ---------------------------------------------------------------------
 
@@ -87,18 +101,24 @@ class Answers:
         if (age_s := (now_ns - percept.end_ns) * 1e-9) > self.limits.stale_s:
             return _refusal(f"I have had no sensor data for {age_s:.0f} seconds.", "stale data")
         concerned = self.concerned(asked)
-        if concerned and not any(t in percept.tasks for t in concerned):
+        present = [name for name in concerned if self._topics[name].slots & set(percept.present)]
+        if concerned and not present:
             return _refusal(self._cannot_say(concerned), "no data for this")
-        known = [percept.tasks[t].known for t in concerned if t in percept.tasks]
-        if known and not any(known):
-            unsure = [self.sentence(percept.tasks[t]) for t in concerned if t in percept.tasks]
-            return Draft(" ".join(unsure), AnswerSource.REFUSAL, "below the threshold or novel")
+        read = [percept.tasks[t] for t in present if t in percept.tasks]
+        if read and len(read) == len(present) and not any(found.known for found in read):
+            unsure = " ".join(self.sentence(found) for found in read)
+            return Draft(unsure, AnswerSource.REFUSAL, "below the threshold or novel")
         return None
 
     def concerned(self, question: str) -> list[str]:
-        """The tasks that the words of a question are about; empty where they tell nothing."""
+        """What the words of a question are about, as names of topics; empty where they tell nothing.
+
+        What no configured sensor serves is left out where something else is meant as well.
+        """
         asked = normalise_question(question)
-        return [t.name for t in self.manifest.tasks if vocabulary.concerns(asked, t)]
+        named = [t for t in self._topics.values() if vocabulary.concerns(asked, t.words)]
+        own = {s.name for s in self._slots}
+        return [t.name for t in named if t.slots & own] or [t.name for t in named]
 
     # -- after the language model ----------------------------------------------------------------------
 
@@ -138,19 +158,29 @@ class Answers:
 
     def _facts(self, percept: Percept) -> set[str]:
         """Every number that may be said of this percept, as it would be written."""
-        facts = {str(len(percept.present)), str(len(percept.missing)), str(len(self._slots))}
-        for found in percept.tasks.values():
-            for value in (found.probability, *found.probabilities.values(), *found.alpha.values()):
-                facts |= {f"{100 * value:.0f}", f"{100 * value:.1f}", f"{value:.2f}"}
-        return facts
+        found = {str(len(percept.present)), str(len(percept.missing)), str(len(self._slots))}
+        for task in percept.tasks.values():
+            found |= numbers_in(self._phrase(task))
+            for value in (task.probability, *task.probabilities.values(), *task.alpha.values()):
+                found |= {f"{100 * value:.0f}", f"{100 * value:.1f}", f"{value:.2f}"}
+        return found.union(*(numbers_in(fact) for fact in percept.facts.values()))
 
     # -- sentences from the percept --------------------------------------------------------------------
 
     def fallback(self, percept: Percept, question: str) -> str:
-        """The sentences of the tasks that the question is about, or of all."""
-        concerned = self.concerned(question) or list(self._heads)
-        told = [self._verdict(question, percept.tasks[t]) for t in concerned if t in percept.tasks]
-        return " ".join(told) or (NO_DATA if not percept.present else self._cannot_say(concerned))
+        """The sentences of what the question is about, or of all that the heads read."""
+        concerned = self.concerned(question) or [*self._heads, *(n.name for n in self.manifest.numbers)]
+        told = [self._told(name, percept, question) for name in concerned]
+        return " ".join(filter(None, told)) or (
+            NO_DATA if not percept.present else self._cannot_say(concerned)
+        )
+
+    def _told(self, name: str, percept: Percept, question: str) -> str:
+        """One topic in words; empty where this percept has nothing of it."""
+        if name in percept.tasks:
+            return self._verdict(question, percept.tasks[name])
+        sentence, unknown = facts.fill(self._topics[name].sentence.strip(), percept.facts)
+        return "" if unknown else sentence
 
     def _verdict(self, question: str, found: TaskPercept) -> str:
         """The sentence, after "Yes." or "No." where the question asks whether one label holds."""
@@ -162,11 +192,15 @@ class Answers:
     def sentence(self, found: TaskPercept) -> str:
         """One task in words, with its probability and the sensor that weighed most."""
         head = self._heads[found.task]
-        words = f"{head.readout.strip()} {head.phrases[head.labels.index(found.label)]}"
+        words = f"{head.readout.strip()} {self._phrase(found)}"
         percent = f"{100 * found.probability:.0f} percent"
         if not found.known:
             return f"I do not know. My best guess, at {percent}: {words[0].lower()}{words[1:]}."
         return f"{words} ({percent}{self._weight(found.alpha)})."
+
+    def _phrase(self, found: TaskPercept) -> str:
+        head = self._heads[found.task]
+        return head.phrases[head.labels.index(found.label)]
 
     def _weight(self, alpha: Mapping[str, float]) -> str:
         if not alpha:
@@ -175,7 +209,8 @@ class Answers:
         return f", {'mostly ' if len(alpha) > 1 else ''}from {self.manifest.slot(most).description}"
 
     def _cannot_say(self, concerned: Collection[str]) -> str:
-        serving = [s for s in self._slots if set(s.tasks) & set(concerned)]
+        wanted = frozenset[str]().union(*(self._topics[name].slots for name in concerned))
+        serving = [s for s in self._slots if s.name in wanted]
         if not serving:
             return f"No sensor of mine can tell that. I have {self._owned()}."
         return f"There is no data from {join((s.description for s in serving), 'or')}, so I cannot say."
@@ -192,11 +227,26 @@ class Answers:
         if percept is None:
             return ()
         age_s = max(0.0, (now_ns - percept.end_ns) * 1e-9)
-        return tuple(_fact(found, percept, age_s) for found in percept.tasks.values())
+        read = [_fact(found, percept, age_s) for found in percept.tasks.values()]
+        said = [{"fact": n, "value": v, "age_s": age_s} for n, v in percept.facts.items()]
+        return (*read, *said)
 
     def answer(self, question: str, draft: Draft, percept: Percept | None, now_ns: int) -> Answer:
         """A draft with its evidence."""
         return Answer(question, draft.text, draft.source, self.evidence(percept, now_ns), draft.reason)
+
+
+def topics_of(manifest: Manifest) -> list[Topic]:
+    """Everything that a model can be asked about."""
+    classes = [Topic(t.name, t.words, manifest.serving(t.name)) for t in manifest.tasks]
+    numbers = [Topic(n.name, n.words, manifest.serving(n.name), n.readout) for n in manifest.numbers]
+    measured = [
+        Topic(f"{part.slot} {fact.name}", fact.words, frozenset((part.slot,)), fact.sentence)
+        for part in manifest.facts
+        for fact in part.facts
+        if fact.sentence
+    ]
+    return [*classes, *numbers, *measured]
 
 
 def numbers_in(text: str) -> set[str]:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from edge_agent.errors import EdgeAgentError, LanguageModelError
+from edge_agent.perception import facts
 from edge_agent.perception.answer import Answers, Draft
 from edge_agent.perception.dialog import Turn
 from edge_agent.perception.frames import Frame
@@ -138,7 +139,9 @@ class LanguageClient:
             return self._fallback(percept, question, "the language model was late"), 0.0
         first_token_ms = float(reply.header["first_token_ms"])
         text = whole_sentences(reply.header["text"], cut=reply.header["stop"] != "end")
-        if objection := self.answers.objection(text, percept, question):
+        text, unknown = facts.fill(text, percept.facts)
+        objection = f"{{{unknown}}} was not measured" if unknown else ""
+        if objection := objection or self.answers.objection(text, percept, question):
             self.counters["objected"] += 1
             return self._fallback(percept, question, objection), first_token_ms
         return Draft(text, AnswerSource.LANGUAGE_MODEL, ""), first_token_ms

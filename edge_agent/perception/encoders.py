@@ -8,9 +8,9 @@ import numpy as np
 
 from edge_agent.errors import ModelError
 from edge_agent.manifest import Manifest, Slot
-from edge_agent.perception.features import MELS, RATE_HZ, frames_of, log_mel
+from edge_agent.perception.features import MELS, RATE_HZ, frames_of, local_metres, log_mel
 from edge_agent.perception.onnx_session import OnnxSession
-from edge_agent.types import Features, Float32
+from edge_agent.types import Features, Float32, SlotWindow
 
 
 def window_shape(slot: Slot) -> tuple[int, int]:
@@ -19,46 +19,57 @@ def window_shape(slot: Slot) -> tuple[int, int]:
 
 
 def input_shape(slot: Slot) -> tuple[int, int]:
-    """(T, C) of what the encoder is fed: the window itself, or its log-mel frames.
+    """(T, C) of what the encoder is fed: the window itself, its log-mel frames, or metres.
 
-    Raises ModelError for a rate that the log-mel features were not made for.
+    Raises ModelError where the slot is not what its features are made for.
     """
     samples, channels = window_shape(slot)
-    if slot.features == "raw":
-        return samples, channels
-    if (round(slot.rate_hz), channels) != (RATE_HZ, 1):
+    if slot.features == "log_mel":
+        if (round(slot.rate_hz), channels) != (RATE_HZ, 1):
+            raise ModelError(
+                f"slot {slot.name}: log-mel features need one channel at {RATE_HZ} Hz, "
+                f"not {channels} at {slot.rate_hz:g} Hz"
+            )
+        return frames_of(samples), MELS
+    if slot.features == "local_metres" and channels != 2:
         raise ModelError(
-            f"slot {slot.name}: log-mel features need one channel at {RATE_HZ} Hz, "
-            f"not {channels} at {slot.rate_hz:g} Hz"
+            f"slot {slot.name}: local metres need latitude and longitude, not {channels} channels"
         )
-    return frames_of(samples), MELS
+    return samples, channels
 
 
 class Encoder:
-    """The encoder of one slot. Its `logits` are over the labels of the slot's first task."""
+    """The encoder of one slot. Its `logits` are what it says of the slot's heads, one after the other."""
 
     def __init__(self, folder: Path, manifest: Manifest, slot: Slot) -> None:
         """Load the network. Raises ModelError when its shapes are not those of the manifest."""
         self.slot = slot
         width = manifest.adapter.d_token
-        labels = len(manifest.task(slot.tasks[0]).labels)
+        said = sum(manifest.head(name).width for name in slot.heads)
+        shape = input_shape(slot)
         self._session = OnnxSession(
             folder / slot.encoder,
-            {"x": input_shape(slot)},
-            {"tokens": (slot.n_tokens, width), "pooled": (width,), "logits": (labels,)},
+            {"x": shape, "mask": (shape[1],)},
+            {"tokens": (slot.n_tokens, width), "pooled": (width,), "logits": (said,)},
         )
+        self._all = np.ones((1, shape[1]), np.float32)
 
-    def __call__(self, values: Float32) -> Features:
+    def __call__(self, window: SlotWindow) -> Features:
         """Encode values (samples, channels) in the slot's units. Raises ModelError for another shape."""
         expected = window_shape(self.slot)
-        if values.shape != expected:
+        if window.values.shape != expected:
             raise ModelError(
-                f"slot {self.slot.name}: a window of {values.shape}, the model takes {expected}",
+                f"slot {self.slot.name}: a window of {window.values.shape}, the model takes {expected}",
                 hint="the sensor's channels must be those the manifest names for the slot",
             )
-        out = self._session.run({"x": self._features(values)[None]})
+        mask = self._all
+        if window.missing.any() and mask.shape[1] == len(window.missing):
+            mask = 1.0 - window.missing[None].astype(np.float32)
+        out = self._session.run({"x": self._features(window.values)[None], "mask": mask})
         return Features(out["tokens"][0], out["pooled"][0], out["logits"][0])
 
     def _features(self, values: Float32) -> Float32:
+        if self.slot.features == "local_metres":
+            return local_metres(values)
         values = np.ascontiguousarray(values, dtype=np.float32)
         return values if self.slot.features == "raw" else log_mel(values[:, 0])

@@ -1,12 +1,15 @@
-"""Log-mel features of sound: the same function in training and on the device. numpy only."""
+"""Features that are the same function in training and on the device: log-mel of sound, metres of a track."""
 
 from __future__ import annotations
 
 from functools import cache
 
 import numpy as np
+import numpy.typing as npt
 
 from edge_agent.types import Float32
+
+Float64 = npt.NDArray[np.floating]
 
 RATE_HZ = 16000
 WINDOW_SAMPLES = 400
@@ -21,6 +24,23 @@ FLOOR = 1e-8
 """-80 dB of a full-scale sine: below the noise of a 16 bit microphone nothing is worth telling apart."""
 CENTRE_DB = -45.0
 SCALE_DB = 20.0
+
+
+EARTH_RADIUS_M = 6371008.8
+"""Mean radius (IUGG)."""
+
+
+def local_metres(degrees: Float64) -> Float32:
+    """(n, 2) latitude and longitude in degrees -> (n, 2) metres east and north of the last point.
+
+    On a sphere, flat around the last point: right to a thousandth within some kilometres. Needs float64: a
+    float32 degree is a step of up to a metre.
+    """
+    latitude, longitude = np.radians(np.asarray(degrees, np.float64)).T
+    turn = (longitude - longitude[-1] + np.pi) % (2 * np.pi) - np.pi  # across the date line too
+    east = EARTH_RADIUS_M * turn * np.cos(latitude[-1])
+    north = EARTH_RADIUS_M * (latitude - latitude[-1])
+    return np.stack([east, north], axis=1).astype(np.float32)
 
 
 def frames_of(samples: int) -> int:

@@ -2,59 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from edge_agent import manifest as manifests
-from edge_agent.manifest import Manifest, TaskHead
-from edge_agent.perception import calibration
-from edge_agent.perception.adapter import DIALOG, Adapter, Query, Reading
+from edge_agent.manifest import Manifest, NumberHead, TaskHead
+from edge_agent.perception import calibration, facts
+from edge_agent.perception.adapter import Adapter, Reading
 from edge_agent.perception.encoders import Encoder
-from edge_agent.types import Features, Percept, TaskPercept, Window
+from edge_agent.types import Features, Float32, NumberPercept, Percept, TaskPercept, Window
 
 
 class Pipeline:
     """Encoders, adapter and heads of one model folder, for one thread.
 
-    `rejected` counts slot windows that held values which are not finite and were therefore left out.
+    `configured` names the slots that have a sensor: only their encoders are loaded. `rejected` counts slot
+    windows that held values which are not finite and were therefore left out.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, configured: Collection[str] | None = None) -> None:
         """Verify every file of the folder, then load. Raises ModelError."""
         self.manifest: Manifest = manifests.load(folder)
         self.folder = folder
         self.rejected = 0
-        self._encoders = {s.name: Encoder(folder, self.manifest, s) for s in self.manifest.slots}
-        self._adapter = Adapter(folder, self.manifest)
-        self._slots_of = {
-            t.name: frozenset(s.name for s in self.manifest.slots if t.name in s.tasks)
-            for t in self.manifest.tasks
+        self._encoders = {
+            s.name: Encoder(folder, self.manifest, s)
+            for s in self.manifest.slots
+            if configured is None or s.name in configured
         }
+        self._adapter = Adapter(folder, self.manifest)
+        self._columns = {s.name: _columns(self.manifest, s.heads) for s in self.manifest.slots}
 
     def perceive(self, window: Window) -> Percept:
-        """All tasks that a present slot serves, and the conditioning of a question about this window.
-
-        A task's row sees the slots that serve the task, the dialog row sees all of them.
-        """
+        """All heads that a present slot serves, and the conditioning of a question about this window."""
         features = self.encode(window)
-        heads = [t for t in self.manifest.tasks if self._slots_of[t.name] & features.keys()]
-        everything = frozenset(features)
-        queries = [*(Query(t.name, self._slots_of[t.name]) for t in heads), Query(DIALOG, everything)]
-        *readings, dialog = self._adapter(features, queries)
+        reading = self._adapter(features)
+        tasks = {
+            t.name: self._task(t, reading, features) for t in self.manifest.tasks if t.name in reading.heads
+        }
+        numbers = {n.name: _numbers(n, reading) for n in self.manifest.numbers if n.name in reading.heads}
+        said = facts.of_window(self.manifest, window)
+        for head in self.manifest.numbers:
+            if head.name in numbers:
+                said |= facts.of_head(head, numbers[head.name])
         return Percept(
             sequence=window.sequence,
             end_ns=window.end_ns,
-            tasks={
-                t.name: _task_percept(t, r, self._energy(t, r, features))
-                for t, r in zip(heads, readings, strict=True)
-            },
+            tasks=tasks,
+            numbers=numbers,
+            facts=said,
             present=tuple(features),
             missing=tuple(s.name for s in self.manifest.slots if s.name not in features),
-            conditioning=dialog.conditioning,
+            conditioning=reading.conditioning,
             simulated=any(window.slots[name].simulated for name in features),
         )
+
+    def said(self, window: Window, head: str) -> list[Float32]:
+        """What each present slot's encoder alone says of a head: logits (labels,) each."""
+        features = self.encode(window)
+        serving = [s.name for s in self.manifest.slots if head in s.heads and s.name in features]
+        return [features[name].logits[self._columns[name][head]] for name in serving]
 
     def encode(self, window: Window) -> dict[str, Features]:
         """Features of each slot of the model that has usable data, in the model's order."""
@@ -63,30 +72,53 @@ class Pipeline:
             if (slot := window.slots.get(name)) is None:
                 continue
             if np.isfinite(slot.values).all():
-                features[name] = encoder(slot.values)
+                features[name] = encoder(slot)
             else:
                 self.rejected += 1
         return features
 
+    def _task(self, head: TaskHead, reading: Reading, features: Mapping[str, Features]) -> TaskPercept:
+        values = calibration.probabilities(reading.heads[head.name], head.temperature)
+        best = int(values.argmax())
+        probability = float(values[best])
+        novelty = self._energy(head, reading, features)
+        return TaskPercept(
+            task=head.name,
+            label=head.labels[best],
+            probability=probability,
+            probabilities={label: float(p) for label, p in zip(head.labels, values, strict=True)},
+            possible=tuple(
+                label
+                for i, (label, p) in enumerate(zip(head.labels, values, strict=True))
+                if p >= head.conformal or i == best
+            ),
+            alpha=dict(reading.alpha[head.name]),
+            novelty=novelty,
+            known=probability >= head.threshold and novelty <= head.novelty_threshold,
+        )
+
     def _energy(self, head: TaskHead, reading: Reading, features: Mapping[str, Features]) -> float:
-        """Energy of the most used encoder that was trained on this task's labels."""
-        own = [s.name for s in self.manifest.slots if s.tasks[0] == head.name and s.name in reading.alpha]
-        if not own:
-            return head.novelty_threshold  # no encoder can say that this is novel
-        most_used = max(own, key=lambda name: reading.alpha[name])
-        return float(calibration.energy(features[most_used].logits))
+        """Energy of what the most used encoder says of this head."""
+        alpha = reading.alpha[head.name]
+        most_used = max(alpha, key=lambda name: alpha[name])
+        said = features[most_used].logits[self._columns[most_used][head.name]]
+        return float(calibration.energy(said))
 
 
-def _task_percept(head: TaskHead, reading: Reading, novelty: float) -> TaskPercept:
-    values = calibration.probabilities(reading.logits[head.name], head.temperature)
-    best = int(values.argmax())
-    probability = float(values[best])
-    return TaskPercept(
-        task=head.name,
-        label=head.labels[best],
-        probability=probability,
-        probabilities={label: float(p) for label, p in zip(head.labels, values, strict=True)},
-        alpha=dict(reading.alpha),
-        novelty=novelty,
-        known=probability >= head.threshold and novelty <= head.novelty_threshold,
-    )
+def _columns(manifest: Manifest, heads: Collection[str]) -> dict[str, slice]:
+    """head -> where it stands in an encoder's logits."""
+    found, start = {}, 0
+    for name in heads:
+        width = manifest.head(name).width
+        found[name] = slice(start, start + width)
+        start += width
+    return found
+
+
+def _numbers(head: NumberHead, reading: Reading) -> NumberPercept:
+    out = reading.heads[head.name]
+    mean, log_sigma = out[: len(head.numbers)], out[len(head.numbers) :]
+    scale = np.asarray(head.scale, np.float32)
+    values = np.asarray(head.offset, np.float32) + scale * mean
+    sigma = scale * head.sigma_factor * np.exp(np.clip(log_sigma, -4.0, 2.0))
+    return NumberPercept(head.name, values, sigma.astype(np.float32), dict(reading.alpha[head.name]))

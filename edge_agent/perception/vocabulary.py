@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from edge_agent.manifest import Slot, TaskHead
+from edge_agent.manifest import Slot
 
 MODALITY_WORDS: dict[str, tuple[str, ...]] = {
     "imu": ("imu", "accelerometer", "gyroscope", "motion sensor", "motion sensors"),
@@ -19,29 +19,16 @@ MODALITY_WORDS: dict[str, tuple[str, ...]] = {
     "camera": ("camera", "cameras", "webcam"),
     "pose": ("pose sensor", "skeleton tracker"),
     "image": ("image sensor", "image", "picture", "photo"),
-    "capacitance": ("capacitive sensor", "touch sensor", "touchpad"),
+    "capacitance": ("capacitive sensor", "touch sensor", "touch panel", "touchpad"),
+    "environment": ("air sensor", "room sensor", "room sensors", "climate sensor"),
 }
 """Words that name a sensor of a modality; a longer one is taken before a shorter one inside it."""
 
 FOREIGN_WORDS = (
-    "radar", "thermometer", "barometer", "hygrometer", "smoke detector", "anemometer", "geiger counter",
+    "radar", "barometer", "smoke detector", "anemometer", "geiger counter",
     "heart rate sensor",
 )  # fmt: skip
 """Sensors of none of the twelve modalities."""
-
-TASK_WORDS: dict[str, tuple[str, ...]] = {
-    "activity_recognition": (
-        "person", "doing", "activity", "movement", "moving", "motion", "wearer", "user", "somebody",
-        "he", "she", "they", "am i",
-    ),
-    "event_detection": ("hear", "heard", "sound", "sounds", "noise", "listen", "loud"),
-    "gesture_classification": ("gesture", "sign"),
-    "touch_contact_classification": ("touch", "contact"),
-    "gaze_estimation": ("gaze", "looking at"),
-    "depth_estimation": ("how far", "distance"),
-    "pose_estimation": ("pose", "posture"),
-    "3d_reconstruction": ("3d", "shape"),
-}  # fmt: skip
 
 _YES_NO = ("is ", "are ", "am ", "do you hear ", "can you hear ", "would you say ", "does it sound ")
 
@@ -96,9 +83,8 @@ def named_slots(asked: str, slots: Sequence[Slot]) -> list[Slot]:
     return own or [s for s in slots if any(has_words(asked, w) for w in MODALITY_WORDS[s.modality])]
 
 
-def concerns(asked: str, head: TaskHead) -> bool:
-    """Whether a normalised question is about this task: by its words, or by one of its phrases."""
-    words = (*TASK_WORDS[head.name], *(p.lower() for p in head.phrases))
+def concerns(asked: str, words: Sequence[str]) -> bool:
+    """Whether a normalised question holds one of the words."""
     return any(has_words(asked, w) for w in words)
 
 

@@ -22,11 +22,15 @@ AUDIO_SHAPE = (99, 64)
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """Enough to build the network again: its kind and the number of labels."""
+    """Enough to build the network again.
 
-    kind: Literal["imu", "audio"]
+    `labels` is the width of its output; `shape` is (T,C), of a grid (T,height,width,colours,rest).
+    """
+
+    kind: Literal["imu", "audio", "series", "track", "vector", "scan", "grid"]
     labels: int
     dropout: float = 0.3
+    shape: tuple[int, ...] = ()
 
 
 class EncoderOutput(NamedTuple):
@@ -107,8 +111,8 @@ class ImuEncoder(nn.Module):
         self.late = Residual1d(96, 3)
         self.readout = Readout(96, labels, dropout)
 
-    def forward(self, x: Tensor) -> EncoderOutput:
-        x = x * self.scale
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> EncoderOutput:
+        x = x * self.scale if mask is None else x * self.scale * mask[:, None]
         acc, gyro = x[..., :3], x[..., 3:]
         magnitudes = torch.stack([(acc * acc).sum(-1), (gyro * gyro).sum(-1)], dim=-1)
         magnitudes = (magnitudes + 1e-6).sqrt() - self.magnitude_mean
@@ -140,7 +144,7 @@ class AudioEncoder(nn.Module):
         self.bands_norm = nn.BatchNorm2d(128)
         self.readout = Readout(128, labels, dropout)
 
-    def forward(self, x: Tensor) -> EncoderOutput:
+    def forward(self, x: Tensor, _mask: Tensor | None = None) -> EncoderOutput:
         x = ((x - self.mean) * self.scale)[:, None]
         x = F.relu(self.stem_norm(self.stem(x)))
         x = self.block1(F.relu(self.down1_norm(self.down1(x))))
@@ -149,8 +153,24 @@ class AudioEncoder(nn.Module):
         return self.readout(x.transpose(1, 2))
 
 
-def build(config: EncoderConfig) -> nn.Module:
+def build(config: EncoderConfig) -> nn.Module:  # noqa: PLR0911  (one line a kind)
     """The network of a config, with fresh weights."""
-    if config.kind == "imu":
-        return ImuEncoder(config.labels, config.dropout)
-    return AudioEncoder(config.labels, config.dropout)
+    from export.networks import fields  # it builds on the blocks of this module
+
+    labels, dropout, shape = config.labels, config.dropout, config.shape
+    match config.kind:
+        case "imu":
+            return ImuEncoder(labels, dropout)
+        case "audio":
+            return AudioEncoder(labels, dropout)
+        case "series":
+            return fields.SeriesEncoder(shape[0], shape[1], labels, dropout)
+        case "track":
+            return fields.TrackEncoder(shape[0], shape[1], labels, dropout)
+        case "scan":
+            return fields.ScanEncoder(shape[0], shape[1], labels, dropout)
+        case "vector":
+            return fields.VectorEncoder(shape[1], labels, dropout)
+        case "grid":
+            steps, height, width, colours, rest = shape
+            return fields.GridEncoder((steps, height, width, colours), labels, rest=rest, dropout=dropout)
