@@ -240,11 +240,13 @@ try edge-agent ""
 try edge-agent mo
 try edge-agent models v
 try edge-agent ask --p
+try edge-agent simulate mp
 """
     )
     done = subprocess.run(["bash", str(script)], capture_output=True, text=True, check=True)
-    commands, models, verify, port = done.stdout.splitlines()
+    commands, models, verify, port, devices = done.stdout.splitlines()
     assert {"run", "ask", "check", "models", "demo"} <= set(commands.split())
     assert models == "models"
     assert verify == "verify"
     assert port == "--port"
+    assert devices == "mpr121 mpu6050"
