@@ -191,7 +191,7 @@ def test_windows_of_lines_never_cross_a_gap() -> None:
 
 
 def write_people(root: Path, name: str = "data.csv", first: str = "Date") -> None:
-    """Ten lines on each of four days; the count is that of the day, and CO2 counts the lines."""
+    """Ten lines on each of four days; CO2 counts them, people are 0, 1, 2, 3 by day, in the last line three."""
     folder = root / "room_people_count"
     folder.mkdir(parents=True)
     header = room_people_count._HEADER.replace("Date", first)
@@ -200,7 +200,7 @@ def write_people(root: Path, name: str = "data.csv", first: str = "Date") -> Non
         for i in range(10):
             clock = (datetime(2017, 1, 1, 10) + timedelta(seconds=30 * i)).strftime("%H:%M:%S")  # noqa: DTZ001
             sensors = ",25.0" * 4 + ",120" * 4 + f",0.1,0.2,0.3,0.4,{390 + i},0.5,0,1"
-            lines.append(f"{day},{clock}{sensors},{people}")
+            lines.append(f"{day},{clock}{sensors},{people if i < 9 else 3}")
     (folder / name).write_text("\n".join([header, *lines]) + "\n")
 
 
@@ -212,11 +212,11 @@ def test_people_are_counted_by_day(tmp_path: Path, name: str) -> None:
     channels = room_people_count.INFO.channels
     assert samples.x[0, :, channels.index("co2")].tolist() == [390, 391, 392, 393]
     assert samples.x[0, 0, channels.index("motion_2")] == 1
-    assert samples.target.tolist() == [0] * 7 + [1] * 7 + [2] * 7 + [3] * 7
+    assert samples.target.tolist() == [0] * 6 + [3] + [1] * 6 + [3] + [2] * 6 + [3] + [3] * 7
     (fold,) = room_people_count.folds(samples)
     assert set(samples.group[fold.train].tolist()) == {"2017/12/22", "2017/12/23"}
     shipped = room_people_count.shipped(samples)
-    assert [set(samples.target[part].tolist()) for part in (shipped.train, shipped.validation)] == [{0}, {1}]
+    assert [set(samples.target[part].tolist()) for part in (shipped.train, shipped.validation)] == [{0, 3}, {1, 3}]
 
 
 def test_people_of_other_columns_are_refused(tmp_path: Path) -> None:
