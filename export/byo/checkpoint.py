@@ -91,9 +91,7 @@ class Checkpoint:
 
     def tensor(self, name: str) -> Tensor:
         """One tensor as it is stored. KeyError for an unknown name, ValueError for one that is no float."""
-        from safetensors import safe_open
-
-        with safe_open(self._file_of[name], framework="pt") as file:
+        with _open(self._file_of[name]) as file:
             value: Tensor = file.get_tensor(name)
         if value.dtype not in _FLOATS:
             raise ValueError(f"{name} is {value.dtype}: use the checkpoint that is not quantised")
@@ -123,9 +121,7 @@ class Checkpoint:
                 raise ValueError(f"{self.folder}: {name} has shape {held}, config.json says {shape}")
 
     def _stored_shape(self, name: str) -> tuple[int, ...]:
-        from safetensors import safe_open
-
-        with safe_open(self._file_of[name], framework="pt") as file:
+        with _open(self._file_of[name]) as file:
             return tuple(file.get_slice(name).get_shape())
 
 
@@ -243,17 +239,12 @@ def _token(config: dict[str, Any], key: str) -> int | None:
 
 def _tensor_files(folder: Path) -> dict[str, Path]:
     """The file of each tensor: one file, or shards under an index that names nothing outside."""
-    from safetensors import SafetensorError, safe_open
-
     if (folder / _SHARDS).is_file():
         index = json.loads((folder / _SHARDS).read_text(encoding="utf-8"))
         names = {str(t): str(f) for t, f in index["weight_map"].items()}
     elif (folder / _WHOLE).is_file():
-        try:
-            with safe_open(folder / _WHOLE, framework="pt") as file:
-                names = dict.fromkeys(file.keys(), _WHOLE)
-        except SafetensorError as error:
-            raise ValueError(f"{folder / _WHOLE} is damaged: {error}") from error
+        with _open(folder / _WHOLE) as file:
+            names = dict.fromkeys(file.keys(), _WHOLE)
     else:
         pickled = any(folder.glob("pytorch_model*.bin"))
         detail = "only pickled weights, which can run code and are not read" if pickled else "no weights"
@@ -264,6 +255,18 @@ def _tensor_files(folder: Path) -> dict[str, Path]:
         if Path(name).name != name or not (folder / name).is_file():
             raise ValueError(f"{folder / _SHARDS} names {name!r}, which is no file of that folder")
     return {tensor: folder / name for tensor, name in names.items()}
+
+
+def _open(path: Path) -> Any:
+    """One safetensors file; ImportError and ValueError say what to do."""
+    try:
+        from safetensors import SafetensorError, safe_open
+    except ImportError as error:
+        raise ImportError("safetensors is missing: pip install 'iotlm-edge[export,byo]'") from error
+    try:
+        return safe_open(path, framework="pt")
+    except SafetensorError as error:
+        raise ValueError(f"{path} is damaged: {error}; fetch it again") from error
 
 
 def _derived(name: str, shape: Shape) -> bool:
