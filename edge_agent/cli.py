@@ -5,16 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import math
 import os
 import sys
 import threading
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from edge_agent import __version__, cli_record, cli_sensors, cli_simulate
+from edge_agent import __version__, cli_ask, cli_record, cli_sensors, cli_simulate
+from edge_agent.cli_arguments import duration
 from edge_agent.completion import script
 from edge_agent.errors import ConfigurationError, EdgeAgentError
 
@@ -61,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
     top.set_defaults(verbose=False)
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_run(commands)
-    _add_ask(commands)
+    cli_ask.add(commands, _add, _config_option)
     _add_check(commands)
     _add_models(commands)
     cli_sensors.add(commands, _add, _config_option)
@@ -87,29 +86,15 @@ def _config_option(command: Any) -> None:
 
 def _add_run(commands: Any) -> None:
     run = _add(commands, "run", _run, "run the agent until Ctrl-C or SIGTERM")
-    run.epilog = "example: edge-agent run -c edge-agent.toml"
+    run.epilog = (
+        "examples:\n  edge-agent run -c edge-agent.toml\n"
+        "  edge-agent run -c edge-agent.toml --record walk.mcap"
+    )
     _config_option(run)
+    run.add_argument(
+        "--record", type=Path, metavar="OUT.mcap", help="keep what all sensors give in this new file as well"
+    )
     run.add_argument("-v", "--verbose", action="store_true", help="tell more on stderr")
-
-
-def _add_ask(commands: Any) -> None:
-    ask = _add(commands, "ask", _ask, "ask a running agent, over MQTT")
-    ask.epilog = (
-        'examples:\n  edge-agent ask "what do you hear?"\n'
-        '  edge-agent ask --host broker.local --node kitchen --json "is the person walking?"\n\n'
-        "Broker and node come from the configuration where there is one; options go before it."
-    )
-    ask.add_argument("question", metavar="QUESTION")
-    _config_option(ask)
-    ask.add_argument("--host", help="the broker (default: of the configuration, or localhost)")
-    ask.add_argument("--port", type=_port, help="its port (default: of the configuration, or 1883)")
-    ask.add_argument(
-        "--node", type=_node, help="the agent's node.name (default: of the configuration, or edge)"
-    )
-    ask.add_argument(
-        "--timeout", type=_seconds, default=10.0, metavar="S", help="seconds to wait (default: 10)"
-    )
-    ask.add_argument("--json", action="store_true", help="the whole reply as one line of JSON")
 
 
 def _add_check(commands: Any) -> None:
@@ -134,7 +119,7 @@ def _add_demo(commands: Any) -> None:
     demo = _add(commands, "demo", _demo, "run the agent on real recorded sensors and watch what it perceives")
     demo.epilog = "example: edge-agent demo --duration 0    until Ctrl-C"
     demo.add_argument(
-        "--duration", type=_duration, default=60.0, metavar="S", help="seconds; 0: until Ctrl-C (default: 60)"
+        "--duration", type=duration, default=60.0, metavar="S", help="seconds; 0: until Ctrl-C (default: 60)"
     )
     demo.add_argument("--model", type=Path, metavar="PATH", help="a model folder (default: models/iotlm-7m)")
     demo.add_argument("--picture", type=Path, metavar="FILE", help="save the last view there, as an SVG")
@@ -148,14 +133,19 @@ def _run(options: argparse.Namespace) -> int:
     from edge_agent import config
     from edge_agent.assembly import assemble
     from edge_agent.clock import SystemClock
-    from edge_agent.runtime import Agent, signals
+    from edge_agent.runtime import Agent, Beside, signals
     from edge_agent.systemd import Notifier
 
     settings = config.load(options.config or config.find())
     stop = threading.Event()
     with signals(stop.set):  # before the models are loaded, which takes about a second
         logging.getLogger(__name__).info("loading %s", settings.model.path)
-        Agent(assemble(settings, SystemClock()), Notifier.from_environment(), stop).run()
+        recording: Beside | None = None
+        if options.record is None:
+            parts = assemble(settings, SystemClock())
+        else:
+            parts, recording = cli_record.assemble_recorded(settings, options.record)
+        Agent(parts, Notifier.from_environment(), stop, recording).run()
     return 0
 
 
@@ -167,34 +157,6 @@ def _calm_libraries() -> None:
     assert "numpy" not in sys.modules, "too late: numpy has started its threads"
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
-
-
-def _ask(options: argparse.Namespace) -> int:
-    from edge_agent.delivery.ids import new_id
-    from edge_agent.delivery.request import ask
-
-    broker, node = _broker(options)
-    reply = ask(broker, node, options.question, identity=new_id(time.time_ns()), timeout_s=options.timeout)
-    if options.json:
-        print(json.dumps(reply, ensure_ascii=False))
-    elif "error" in reply:
-        raise EdgeAgentError(reply["error"]["message"], hint=reply["error"]["hint"])
-    else:
-        print(reply["text"])
-        print(_dim(explain(reply)), file=sys.stderr)
-    return EXIT_FAILED if "error" in reply else 0
-
-
-def _broker(options: argparse.Namespace) -> tuple[Any, str]:
-    """Broker settings and node: options first, then the configuration, then the defaults."""
-    from edge_agent import config
-
-    settings, node = config.Mqtt(), config.Node().name
-    if options.config is not None or any(path.is_file() for path in config.DEFAULT_FILES):
-        found = config.load(options.config or config.find())
-        settings, node = found.mqtt, found.node.name
-    given = {key: value for key in ("host", "port") if (value := getattr(options, key)) is not None}
-    return settings.model_copy(update=given), options.node or node
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -257,29 +219,12 @@ def _completion(_options: argparse.Namespace) -> int:
 # -- words -----------------------------------------------------------------------------------------------
 
 
-def explain(reply: dict[str, Any]) -> str:
-    """Where an answer comes from, in one line."""
-    facts = [
-        f"{fact['label'].replace('_', ' ')} {100 * fact['probability']:.0f} %"
-        for fact in reply["evidence"]
-        if isinstance(fact.get("probability"), int | float)
-    ]
-    parts = [reply["source"].replace("_", " "), f"{reply['latency_ms'] or 0:.0f} ms", *facts]
-    if reply["reason"]:
-        parts.insert(1, reply["reason"])
-    return f"({', '.join(parts)})" + (" simulated" if reply["simulated"] else "")
-
-
 def _complain(error: EdgeAgentError) -> None:
     colour = _colour(sys.stderr)
     begin, end = ("\033[1;31m", "\033[0m") if colour else ("", "")
     print(f"{begin}error:{end} {error}", file=sys.stderr)
     if error.hint:
         print(f"  hint: {error.hint}", file=sys.stderr)
-
-
-def _dim(text: str) -> str:
-    return f"\033[2m{text}\033[0m" if _colour(sys.stderr) else text
 
 
 def _colour(stream: Any) -> bool:
@@ -294,39 +239,3 @@ def _log_to_stderr(*, verbose: bool) -> None:
         format=f"{stamp}%(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
-
-
-def _wrong(message: str) -> NoReturn:
-    raise argparse.ArgumentTypeError(message)
-
-
-def _port(text: str) -> int:
-    return (
-        int(text)
-        if text.isdecimal() and 1 <= int(text) <= 65535
-        else _wrong(f"{text!r} is no port: 1 to 65535")
-    )
-
-
-def _node(text: str) -> str:
-    from edge_agent.delivery.topics import is_id
-
-    return text if is_id(text) else _wrong(f"{text!r} is no node name: letters, digits, _ and -")
-
-
-def _number(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        _wrong(f"{text!r} is no number of seconds")
-    return value if math.isfinite(value) else _wrong(f"{text!r} is no number of seconds")
-
-
-def _seconds(text: str) -> float:
-    value = _number(text)
-    return value if value > 0 else _wrong("seconds must be more than 0")
-
-
-def _duration(text: str) -> float:
-    value = _number(text)
-    return value if value >= 0 else _wrong("seconds cannot be negative")

@@ -1,4 +1,4 @@
-"""`edge-agent record`, `record info` and `replay`: what sensors gave, kept in a file, perceived again."""
+"""`edge-agent record`, `replay` and `run --record`: what sensors gave, kept in a file, perceived again."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ import shutil
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge_agent.cli_arguments import duration
 from edge_agent.errors import ConfigurationError, EdgeAgentError
 
 if TYPE_CHECKING:
+    from edge_agent.assembly import Parts
     from edge_agent.config import Config
+    from edge_agent.record.beside import Recording
     from edge_agent.record.mcap_file import RecordingReader
     from edge_agent.record.playback import Playback
     from edge_agent.record.recorder import Progress
@@ -34,7 +38,7 @@ def add(commands: Any, command: Add, config_option: Callable[[Any], None]) -> No
     config_option(record)
     record.add_argument("-o", "--output", type=Path, metavar="OUT.mcap", help="the new file (required)")
     record.add_argument(
-        "--duration", type=_duration, default=0.0, metavar="S", help="seconds (default: 0, until Ctrl-C)"
+        "--duration", type=duration, default=0.0, metavar="S", help="seconds (default: 0, until Ctrl-C)"
     )
     record.set_defaults(usage_error=record.error)
     info = command(record.add_subparsers(title="commands"), "info", _info, "what a recording holds")
@@ -66,6 +70,7 @@ def _add_replay(commands: Any, command: Add, config_option: Callable[[Any], None
 def _record(options: argparse.Namespace) -> int:
     if options.output is None:
         options.usage_error("name the file to write: -o OUT.mcap")
+    _check_library()
     from edge_agent import assembly, config, manifest
     from edge_agent.clock import SystemClock
     from edge_agent.record.recorder import Recorder, create
@@ -90,6 +95,23 @@ def _record(options: argparse.Namespace) -> int:
     return 0
 
 
+def assemble_recorded(settings: Config, path: Path) -> tuple[Parts, Recording]:
+    """The parts of an agent that is recorded into the new file `path`, and what records it."""
+    _check_library()
+    from edge_agent.clock import SystemClock
+    from edge_agent.record import beside
+
+    return beside.assemble_recorded(settings, SystemClock(), path)
+
+
+def _check_library() -> None:
+    if find_spec("mcap") is None:
+        raise EdgeAgentError(
+            "recordings need the package mcap",
+            hint="pip install 'iotlm-edge[record]'",
+        )
+
+
 def _show(progress: Progress) -> None:
     room = shutil.get_terminal_size().columns - 1
     print(f"\r\033[K{progress_line(progress)[:room]}", end="", flush=True)
@@ -100,6 +122,7 @@ def _hide(_progress: Progress) -> None:
 
 
 def _info(options: argparse.Namespace) -> int:
+    _check_library()
     from edge_agent.record.info import info
 
     with _open(options.file) as reader:
@@ -112,6 +135,7 @@ def _info(options: argparse.Namespace) -> int:
 
 
 def _replay(options: argparse.Namespace) -> int:
+    _check_library()
     from edge_agent import config
     from edge_agent.assembly import model_id
     from edge_agent.clock import SystemClock
@@ -232,13 +256,3 @@ def _counts(counts: Mapping[str, int]) -> str:
 
 def _size(size_bytes: int) -> str:
     return f"{size_bytes / 1e6:.1f} MB" if size_bytes >= 1_000_000 else f"{size_bytes / 1e3:.1f} kB"
-
-
-def _duration(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 <= value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0")
-    return value

@@ -6,7 +6,7 @@ import argparse
 
 
 def script(command: argparse.ArgumentParser) -> str:
-    """A bash function that completes every command and long option of the parser."""
+    """A bash function that completes every command, long option and fixed argument of the parser."""
     lines = [
         '[ -n "$ZSH_VERSION" ] && autoload -U +X bashcompinit && bashcompinit',
         "_edge_agent() {",
@@ -38,6 +38,8 @@ def _words(command: argparse.ArgumentParser, path: str = "") -> dict[str, list[s
             words += action.choices
             for name, inner in action.choices.items():
                 below |= _words(inner, f"{path} {name}".strip())
+        elif not action.option_strings:
+            words += action.choices or ()
         else:
             words += [option for option in action.option_strings if option.startswith("--")]
     return {path: words, **below}

@@ -1,7 +1,8 @@
 """The agent at work: owns every thread, process, queue and signal, and ends them all.
 
-Threads: one for each sensor, one for inference, one for wording, one for the broker; the caller's thread
-watches them, reports, and feeds systemd's watchdog. The language model is a process of its own.
+Threads: one for each sensor, one for inference, one for wording, one for the broker, one for a recording if
+there is one; the caller's thread watches them, reports, and feeds systemd's watchdog. The language model is a
+process of its own.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
+from typing import Protocol
 
 from edge_agent.assembly import Parts, is_simulated
 from edge_agent.delivery import payloads
@@ -30,7 +32,9 @@ from edge_agent.types import Chunk, Clock, Sensor
 TICK_S = 0.25
 """How soon a change of a sensor's state is published."""
 STOP_S = 1.0
-"""For sensors, inference and wording to end; the broker's farewell comes after them."""
+"""For sensors, inference and wording to end; then the recording, and then the broker's farewell."""
+LAST_WRITE_S = 6.0
+"""For a recording to bring what is waiting to a slow disk; the service manager waits for ten."""
 FAREWELL_S = 0.9
 UNPLUGGED_S = 2.0
 _DELIVERY_STUCK_S = 30.0
@@ -69,14 +73,33 @@ def join(workers: Sequence[Worker], timeout_s: float) -> list[str]:
     return [worker.thread.name for worker in workers if worker.thread.is_alive()]
 
 
+class Beside(Protocol):
+    """What keeps what the sensors give while the agent perceives it (record/beside.py); ends after them."""
+
+    name: str
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop`, whatever happens to the disk."""
+        ...
+
+    def due(self) -> list[Message]:
+        """What it has to say now, perhaps nothing."""
+        ...
+
+
 class Agent:
     """Runs the parts of one configuration until it is told to stop, perhaps before it began."""
 
     def __init__(
-        self, parts: Parts, notifier: Notifier | None = None, stop: threading.Event | None = None
+        self,
+        parts: Parts,
+        notifier: Notifier | None = None,
+        stop: threading.Event | None = None,
+        recording: Beside | None = None,
     ) -> None:
         self._parts = parts
         self._notifier = notifier or Notifier(None)
+        self._recording = recording
         self._fatal: ConfigurationError | None = None
         self._stop = stop or threading.Event()
         self._sensing = [Acquisition(s, parts.clock, self._give_up) for s in parts.sensors]
@@ -122,17 +145,20 @@ class Agent:
         thread does not end in time.
         """
         workers: list[Worker] = []
+        recording: list[Worker] = []
         delivery = Worker(threading.Thread(), threading.Event())
         self._parts.language.start()
         try:
             delivery = begin("delivery", self.publisher.run)
+            if self._recording is not None:
+                recording.append(begin(self._recording.name, self._recording.run))
             workers += [begin(stage.name, stage.run) for stage in self._stages]
             status = f"{len(self._parts.config.sources)} sensors, model {self._parts.model.name}"
             _log.info("running: %s", status)
             self._notifier.ready(status)
-            self._watch([*workers, delivery])
+            self._watch([*workers, *recording, delivery])
         finally:
-            self._end(workers, delivery)
+            self._end(workers, recording, delivery)
         if self._fatal is not None:
             raise self._fatal
 
@@ -142,6 +168,7 @@ class Agent:
         fed_s = complained_s = -float("inf")
         while not self._stop.wait(TICK_S):
             self.reporter.report()
+            self._report_recording()
             now_s = time.monotonic()
             if problem := self.problem(workers):
                 if now_s - complained_s > _DELIVERY_STUCK_S:
@@ -151,6 +178,10 @@ class Agent:
             elif interval_s is not None and now_s - fed_s >= interval_s - TICK_S:
                 fed_s = now_s
                 self._notifier.alive()
+
+    def _report_recording(self) -> None:
+        for message in self._recording.due() if self._recording is not None else ():
+            self._publish(message)
 
     def problem(self, workers: Sequence[Worker]) -> str:
         """Why the watchdog is not fed; empty while every stage moves or rests for a good reason."""
@@ -172,8 +203,11 @@ class Agent:
             return f"delivery has not moved for {now_s - since_s:.0f} s"
         return ""
 
-    def _end(self, workers: Sequence[Worker], delivery: Worker) -> None:
-        """Signal all, then join all; the broker last, so that it hears what the others said at the end."""
+    def _end(self, workers: Sequence[Worker], recording: Sequence[Worker], delivery: Worker) -> None:
+        """Signal all, then join all; the broker last, so that it hears what the others said at the end.
+
+        The recording after the sensors, so that it has everything that they gave.
+        """
         _log.info("stopping")
         self._notifier.stopping()
         for worker in workers:
@@ -181,7 +215,11 @@ class Agent:
         self.wording.jobs.wake()
         self._parts.language.stop()
         alive = join(workers, STOP_S)
+        for worker in recording:
+            worker.stop.set()
+        alive += join(recording, LAST_WRITE_S)
         self.reporter.sensors(everything=False)
+        self._report_recording()
         delivery.stop.set()
         self.publisher.wake()
         alive += join([delivery], FAREWELL_S)

@@ -3,6 +3,7 @@
 python -m export train pretrain|encoders|fused|features|instruct|all   train, resumable, into runs/
 python -m export ship      models/iotlm-7m                            write the model folder
 python -m export evaluate  models/iotlm-7m                            write EVALUATION.md and .json
+python -m export byo       --checkpoint DIR                           bring a language model of your own
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 import torch
 
 from export import train_language
+from export.byo import command as byo_command
 from export.datasets.common import data_root
 
 STAGES = ("encoders", "pretrain", "features", "instruct")
@@ -25,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     options = _parser().parse_args(arguments)
     torch.set_num_threads(options.threads)
-    commands = {"train": _train, "ship": _ship, "evaluate": _evaluate}
+    commands = {"train": _train, "ship": _ship, "evaluate": _evaluate, "byo": byo_command.main}
     commands[options.command](options)
     return 0
 
@@ -56,6 +58,8 @@ def _parser() -> argparse.ArgumentParser:
     for command in (ship, evaluate):
         command.add_argument("folder", type=Path, nargs="?", default=Path("models/iotlm-7m"))
     ship.add_argument("--version", default="0.1.0")
+    byo = commands.add_parser("byo", help="train the adapter for a Hugging Face llama or qwen2 folder")
+    byo_command.add_arguments(byo)
     return parser
 
 

@@ -105,6 +105,30 @@ def test_numpy_is_not_imported_before_its_threads_are_bounded(tmp_path: Path):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["record", "-o", "a.mcap"], ["record", "info", "a.mcap"], ["replay", "a.mcap"],
+        ["run", "--record", "a.mcap"],
+    ],
+    ids=lambda arguments: " ".join(arguments[:2]),
+)  # fmt: skip
+def test_recordings_without_their_library_are_1_with_the_next_step(tmp_path: Path, arguments: list[str]):
+    sensors = "[[sensor]]\nkind = 'simulated'\nname = 's'\nslot = 'audio'\n"
+    configuration(tmp_path, tmp_path / "nowhere", 1883, sensors=sensors)
+    script = (
+        "import sys; sys.modules['mcap'] = None\nfrom edge_agent.cli import main\n"
+        f"sys.exit(main({arguments!r}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert "pip install 'iotlm-edge[record]'" in done.stderr
+    assert not (tmp_path / "a.mcap").exists()
+
+
 def test_a_missing_model_is_1_with_the_next_step(tmp_path: Path):
     done = run("run", "-c", configuration(tmp_path, tmp_path / "nowhere", 1883))
     assert done.returncode == 1
@@ -216,11 +240,13 @@ try edge-agent ""
 try edge-agent mo
 try edge-agent models v
 try edge-agent ask --p
+try edge-agent simulate mp
 """
     )
     done = subprocess.run(["bash", str(script)], capture_output=True, text=True, check=True)
-    commands, models, verify, port = done.stdout.splitlines()
+    commands, models, verify, port, devices = done.stdout.splitlines()
     assert {"run", "ask", "check", "models", "demo"} <= set(commands.split())
     assert models == "models"
     assert verify == "verify"
     assert port == "--port"
+    assert devices == "mpr121 mpu6050"

@@ -11,7 +11,11 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, wait_for
 
+from edge_agent import cli_simulate
+from edge_agent import config as config_module
+from edge_agent.assembly import check
 from edge_agent.cli import main
+from edge_agent.config_sensors import Faults
 from edge_agent.sensors.i2c import chips
 
 SENSORS = """
@@ -121,3 +125,65 @@ def test_a_port_that_exists_is_not_overwritten(tmp_path: Path, capsys):
     assert main(["simulate", "gps", "--link", str(tmp_path / "file")]) == 1
     assert "exists" in capsys.readouterr().err
     assert (tmp_path / "file").read_text() == "mine"
+
+
+# -- simulated chips -------------------------------------------------------------------------------------
+
+
+def test_the_faults_are_those_of_the_configuration():
+    assert list(cli_simulate.CHIP_FAULTS) == list(Faults.model_fields)
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("chip", ["mpu6050", "d6t", "vl53l0x"])
+def test_a_simulated_chip_is_read_and_its_table_is_printed(chip: str, random_model: Path, capsys):
+    assert main(["simulate", chip, "--noise", "0.5", "--duration", "1.2"]) == 0
+    table, _, lines = capsys.readouterr().out.partition("\n\n")
+    settings = config_module.loads(f"[model]\npath = '{random_model}'\n{table}", ROOT)
+    check(settings)
+    (sensor,) = settings.sensors
+    assert (sensor.kind, sensor.chip, sensor.bus, sensor.faults) == (
+        "i2c", chip, "simulated", Faults(noise=0.5),
+    )  # fmt: skip
+    last = lines.splitlines()[-1]
+    assert float(last.split(" Hz")[0]) > 1
+    assert "gaps 0" in last
+
+
+@pytest.mark.e2e
+def test_the_faults_of_a_simulated_chip_are_seen(capsys):
+    away = ["--disconnect-every-s", "1", "--disconnect-for-s", "0.6", "--duration", "4", "--json"]
+    assert main(["simulate", "mpu6050", *away]) == 0
+    seen = capsys.readouterr()
+    states = [line.partition(":")[0] for line in seen.err.splitlines() if line.startswith(("online", "off"))]
+    assert states[:3] == ["online", "offline", "online"]
+    assert "the chip does not answer" in seen.err
+    assert json.loads(seen.out.splitlines()[-1])["gaps"] >= 1
+    assert main(["simulate", "mpu6050", "--stuck-after-s", "0.2", "--duration", "1.6", "--json"]) == 0
+    values = [json.loads(line)["values"] for line in capsys.readouterr().out.splitlines()]
+    assert values[-1] == values[-2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["bme28"], "bme280"),
+        (["gps"], "--link"),
+        (["gps", "--link", "x", "--noise", "1"], "--noise: for an I2C chip, which gps is not"),
+        (["bme280", "--link", "x"], "--link: for a serial device, which bme280 is not"),
+        (["bme280", "--nack-share", "2"], "--nack-share: "),
+        (["bme280", "--duration", "-1"], "seconds"),
+    ],
+)
+def test_wrong_usage_of_simulate(arguments: list[str], says: str, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["simulate", *arguments])
+    assert ended.value.code == 2
+    assert says in capsys.readouterr().err
+
+
+def test_help_lists_every_device(capsys):
+    with pytest.raises(SystemExit):
+        main(["simulate", "--help"])
+    said = capsys.readouterr().out
+    assert all(name in said for name in (*cli_simulate.SERIAL, *chips.NAMES))

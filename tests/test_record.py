@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from edge_agent import cli_record
 from edge_agent.clock import ManualClock
+from edge_agent.record.beside import Recording
 from edge_agent.record.encoding import Arrival, RecordingError, Source, decode, encode
 from edge_agent.record.info import info
 from edge_agent.record.mcap_file import End, Header, RecordingReader, RecordingWriter
@@ -346,11 +348,37 @@ def test_a_full_disk_ends_the_recording_and_nothing_else(room: int):
         thread.join(10)
     assert not thread.is_alive()
     assert len(memory.kept) == room
+    taken = (clock.monotonic_ns() - 5 * S) // S + 1
+    kept, dropped = taker.progress.chunks.get("phone", 0), taker.progress.dropped["phone"]
+    assert kept + dropped == taken
     if room == 3000:
         found, damage = read(memory.kept)
         assert damage == "cut off"
         assert found
-        assert [a.sequence for a in found] == list(range(len(found)))
+        assert [a.sequence for a in found] == list(range(kept))
+
+
+def test_beside_an_agent_it_says_how_it_is_when_that_changes_and_now_and_then():
+    clock, memory = ManualClock(5 * S, WALL_NS), Memory()
+    taker = recorder(memory, clock)
+    beside = Recording(taker, "a.mcap", "edge/kitchen/recording", 10.0, clock)
+
+    def said() -> list[dict[str, object]]:
+        return [json.loads(message.payload) for message in beside.due() if message.retain]
+
+    assert [body["state"] for body in said()] == ["recording"]
+    assert said() == []
+    clock.advance(10.0)
+    assert [body["duration_s"] for body in said()] == [10.0]
+    taker.take(chunk("phone", 5 * S))
+    beside.run(stopped())
+    [last] = said()
+    assert last == {
+        "state": "stopped", "reason": "", "file": "a.mcap", "duration_s": 10.0,
+        "size_bytes": len(memory.kept), "chunks": {"phone": 1}, "dropped_chunks": {},
+        "time_utc": "2025-01-31T12:00:15.000Z",
+    }  # fmt: skip
+    assert said() == []
 
 
 def measured(taker: Recorder, clock: ManualClock) -> str:

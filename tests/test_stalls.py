@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from agent_process import NODE, AgentProcess, board, configuration
-from conftest import Mosquitto, wait_for
+from conftest import ROOT, Mosquitto, wait_for
+from jsonschema import Draft202012Validator
 from listening import Listener
+
+from edge_agent.delivery import payloads
+from edge_agent.record.info import info
+from edge_agent.record.mcap_file import RecordingReader
 
 pytestmark = pytest.mark.e2e
 STALL_S = 4.0
+MOST_JITTER_MS = 60.0
+"""Of reads that are 250 ms apart: one that waited for half a second would make it larger."""
+DISK_BYTES = 65_536
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
 ROOM = """
 [[sensor]]
@@ -37,6 +50,115 @@ def language_worker(agent: AgentProcess) -> psutil.Process:
     found = wait_for(find, 20, "the language model's worker")
     assert isinstance(found, psutil.Process)
     return found
+
+
+class Recorded(AgentProcess):
+    """`edge-agent run --record`, started by the command `by`."""
+
+    def __init__(self, config: Path, record: Path, by: tuple[str, ...] = ()) -> None:
+        self.log = config.with_suffix(".log")
+        command = [*by, sys.executable, "-m", "edge_agent", "run", "-c", str(config), "--record", str(record)]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        with self.log.open("wb") as output:
+            self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[tuple[Path, tuple[str, ...], str]]:
+    """(folder, the command that starts a process with this limit, what a full disk is called there).
+
+    A file system of its own; where none may be mounted, a limit to the size of the process's files.
+    """
+    folder = tmp_path / "card"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode == 0:
+        yield folder, (), "No space left on device"
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    else:
+        yield folder, ("prlimit", f"--fsize={DISK_BYTES}"), "File too large"
+
+
+def total(counted: dict[str, Any], sensor: str) -> int:
+    return int(counted["chunks"].get(sensor, 0)) + int(counted["dropped_chunks"].get(sensor, 0))
+
+
+def test_a_disk_that_is_full_delays_no_sensor_and_what_is_lost_is_counted_and_published(
+    broker: Mosquitto,
+    random_model: Path,
+    tmp_path: Path,
+    small_disk: tuple[Path, tuple[str, ...], str],
+):
+    folder, by, reason = small_disk
+    file, path = configuration(tmp_path, random_model, broker.port, sensors=ROOM), folder / "a.mcap"
+    recording, room = f"{NODE}/recording", f"{NODE}/sensor/room/state"
+    with Listener(broker.port) as listener, Recorded(file, path, by) as agent:
+        began = listener.wait(recording)
+        assert (began["state"], began["file"]) == ("recording", "a.mcap")
+        full = listener.wait(recording, lambda m: m["state"] == "failed")
+        assert reason in full["reason"]
+        before = listener.wait(room, lambda m: m["samples"] >= total(full, "room") + 4)
+        more = before["samples"] + 4 * STALL_S
+        after = listener.wait(room, lambda m: m["samples"] >= more, timeout_s=STALL_S + 15)
+        lost = listener.wait(recording, lambda m: total(m, "room") >= more)
+        percept = listener.on(f"{NODE}/percept")[-1]
+        assert percept["present"] == ["audio"], "perception went on as well"
+        assert agent.end()[0] == 0
+        last = listener.wait(room, lambda m: m["reason"] == "stopped")
+        ended = [body for body in listener.on(recording) if total(body, "room") == last["samples"]]
+        assert ended, "each of its chunks, one a sample, was kept or counted as dropped"
+        heard = listener.on(recording)
+    assert after["state"] == "online"
+    assert (after["gaps"], after["lost"], after["dropped_chunks"]) == (before["gaps"], 0, 0)
+    assert after["rate_hz"] == pytest.approx(4, rel=0.15)
+    assert after["jitter_ms"] < MOST_JITTER_MS
+    assert lost["chunks"] == full["chunks"], "nothing was written any more"
+    assert lost["dropped_chunks"]["room"] > full["dropped_chunks"].get("room", 0)
+    assert lost["dropped_chunks"]["sound"] > full["dropped_chunks"].get("sound", 0)
+    validator = Draft202012Validator(payloads.schema("recording"))
+    assert [error.message for body in heard for error in validator.iter_errors(body)] == []
+    with RecordingReader(path.open("rb"), "it") as reader:
+        kept = {name: sensor["chunks"] for name, sensor in info(reader)["sensors"].items()}
+        assert reader.damage == "cut off"
+    assert {name: count for name, count in kept.items() if count} == full["chunks"]
+    print(f"jitter before {before['jitter_ms']} ms, after the disk was full {after['jitter_ms']} ms")
+
+
+def test_what_is_recorded_beside_an_agent_is_whole_and_can_be_replayed(
+    broker: Mosquitto, random_model: Path, tmp_path: Path
+):
+    file, path = configuration(tmp_path, random_model, broker.port), tmp_path / "walk.mcap"
+    recording = f"{NODE}/recording"
+    with Listener(broker.port) as listener, board(tmp_path), Recorded(file, path) as agent:
+        listener.wait(f"{NODE}/percept", lambda m: len(m["present"]) == 3)
+        listener.wait(recording, lambda m: m["chunks"].get("phone", 0) > 10)
+        code, took_s = agent.end()
+        assert (code, took_s < 4) == (0, True)
+        last = listener.wait(recording, lambda m: m["state"] == "stopped")
+        listener.wait(f"{NODE}/state", lambda m: m["state"] == "offline")
+    assert last["reason"] == ""
+    assert last["dropped_chunks"] == {}
+    with RecordingReader(path.open("rb"), "it") as reader:
+        facts = info(reader)
+    assert facts["complete"]
+    assert {name: sensor["chunks"] for name, sensor in facts["sensors"].items()} == last["chunks"]
+    assert last["size_bytes"] == path.stat().st_size
+    command = [
+        sys.executable,
+        "-m",
+        "edge_agent",
+        "replay",
+        str(path),
+        "-c",
+        str(file),
+        "--speed=max",
+        "--json",
+    ]
+    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert len(json.loads(again.stdout.splitlines()[-1])["present"]) == 3
+    taken = Recorded(file, path)
+    assert taken.process.wait(30) == 1
+    assert "exists already" in taken.log.read_text()
 
 
 def test_a_language_model_that_hangs_and_a_broker_that_goes_delay_no_sensor(
@@ -62,6 +184,7 @@ def test_a_language_model_that_hangs_and_a_broker_that_goes_delay_no_sensor(
     assert after["state"] == "online"
     assert (after["gaps"], after["lost"], after["dropped_chunks"]) == (before["gaps"], 0, 0)
     assert after["rate_hz"] == pytest.approx(4, rel=0.15)
+    assert after["jitter_ms"] < MOST_JITTER_MS
     print(f"jitter before {before['jitter_ms']} ms, after the stall {after['jitter_ms']} ms")
 
 

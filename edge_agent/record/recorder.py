@@ -2,7 +2,7 @@
 
 Sensors never wait for the disk: `take` puts a chunk into a bounded mailbox, and where that is full the oldest
 one in it is dropped and counted, in the file too. A disk that is full or gone ends the recording and nothing
-else: `error` says so, and what comes later is let go.
+else: `error` says so, and what comes later is let go and counted.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a recording is. `chunks` were written and `dropped` were not, by Chunk.sensor."""
+    """How far a recording is. `chunks` are in the file and `dropped` never will be, by Chunk.sensor."""
 
     duration_s: float
     size_bytes: int
@@ -79,15 +79,18 @@ class Recorder:
         self._lock = threading.Lock()
         self._given: Counter[str] = Counter()
         self._dropped: Counter[str] = Counter()
+        self._pending: Counter[str] = Counter()
+        """What is in the MCAP chunk that is not in the file yet: all of it is lost if the disk refuses it."""
         self._written: Counter[str] = Counter()
         self._size_bytes = 0
         self._last_ns = header.start_ns
 
     def take(self, chunk: Chunk) -> None:
         """A chunk that came in now. Never waits for the disk."""
-        if self.error:
-            return
         with self._lock:  # held for no more than this: the file has them in the order of their times
+            if self.error:
+                self._dropped[chunk.sensor] += 1
+                return
             arrival = Arrival(
                 chunk, self._clock.monotonic_ns(), self._clock.wall_ns(), self._given[chunk.sensor]
             )
@@ -121,16 +124,17 @@ class Recorder:
             if now_ns - flushed_ns >= FLUSH_S * _NS_PER_S:
                 flushed_ns = now_ns
                 file.flush()
-            self._size_bytes = file.size_bytes
+                self._landed(file)
         for arrival in self._inbox.take_all():
             self._write(file, arrival)
         file.finish(End(self._clock.monotonic_ns(), dict(self._given)))
-        self._size_bytes = file.size_bytes
+        self._landed(file)
 
     def _write(self, file: RecordingWriter, arrival: Arrival) -> None:
         sensor = arrival.chunk.sensor
         if not file.knows(sensor):
             file.announce(self._describe(arrival.chunk))
+            self._landed(file)
         try:
             file.add(arrival)
         except ValueError as error:
@@ -139,11 +143,22 @@ class Recorder:
                 self._dropped[sensor] += 1
         else:
             with self._lock:
-                self._written[sensor] += 1
+                self._pending[sensor] += 1
                 self._last_ns = arrival.arrival_ns
+            self._landed(file)
+
+    def _landed(self, file: RecordingWriter) -> None:
+        """A file that has grown has everything up to here: it grows by whole MCAP chunks."""
+        with self._lock:
+            if file.size_bytes > self._size_bytes:
+                self._size_bytes = file.size_bytes
+                self._written.update(self._pending)
+                self._pending.clear()
 
     def _give_up(self, error: OSError) -> None:
         with self._lock:
             self.error = f"the recording has ended: {error.strerror or error}"
-        self._inbox.take_all()
+            self._dropped.update(self._pending)
+            self._pending.clear()
+            self._dropped.update(arrival.chunk.sensor for arrival in self._inbox.take_all())
         _log.error("%s", self.error)

@@ -1,0 +1,89 @@
+"""The adapter for a frozen language model: only what conditions it is trained.
+
+The base is the trained student of `runs`. Its encoders, its fused heads and its calibration stay as they
+are, so that the fast path of the new folder is the one that was evaluated; W_s, the control vectors and
+the rows of the control tokens are made for the new width and depth. The language model is taught to word
+what that fast path perceives.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from export.batches import Codec, FeatureSource
+from export.byo import tokenizer as tokenizers
+from export.byo.checkpoint import Checkpoint
+from export.byo.network import FrozenLanguage
+from export.networks.adapter import Adapter
+from export.networks.language import LanguageModel
+from export.student import Student
+from export.train_language import CONDITIONING, Settings, Trainer
+
+STAGE = "byo"
+CONTEXT_TOKENS = 512
+
+
+@dataclass(frozen=True)
+class Precision:
+    """How the frozen weights are kept, and whether the blocks' insides are computed twice."""
+
+    dtype: torch.dtype = torch.float32
+    recompute: bool = False
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A checkpoint with its tokenizer and the student that is trained for it."""
+
+    source: Checkpoint
+    tokenizer: Tokenizer
+    pre_tokenizer: str
+    language: FrozenLanguage
+    student: Student
+
+
+def bind(source: Checkpoint, base: Adapter, precision: Precision) -> Bound:
+    """The base's adapter on the checkpoint, with fresh conditioning of its width and depth."""
+    tokenizer = tokenizers.prepare(source.tokenizer_path)
+    language = FrozenLanguage(
+        source,
+        tokenizers.control_first(tokenizer),
+        context_tokens=min(CONTEXT_TOKENS, source.shape.context_tokens),
+        dtype=precision.dtype,
+        recompute_blocks=precision.recompute,
+    )
+    # A student calls its language model and asks for embeddings, logits and shape: all are there.
+    student = Student(resized(base, language), cast("LanguageModel", language), Codec(tokenizer).prefix)
+    return Bound(source, tokenizer, tokenizers.pre_tokenizer(source.tokenizer_path), language, student)
+
+
+def resized(base: Adapter, language: FrozenLanguage) -> Adapter:
+    """`base` for another language model: what the heads read is kept and frozen, the rest is new."""
+    shape = language.config
+    adapter = Adapter(replace(base.config, n_embd=shape.n_embd, n_layer=shape.n_layer))
+    kept = {k: v for k, v in base.state_dict().items() if not k.startswith(CONDITIONING)}
+    adapter.load_state_dict(kept, strict=False)
+    for name, parameter in adapter.named_parameters():
+        parameter.requires_grad_(name.startswith(CONDITIONING))
+    with torch.no_grad():
+        adapter.soft_scale.fill_(_row_size(language))
+    return adapter
+
+
+def train(bound: Bound, base: Adapter, source: FeatureSource, settings: Settings, folder: Path) -> None:
+    """Train what is not frozen; resumable, with its checkpoint and curve in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    codec, teacher = Codec(bound.tokenizer), base.eval().requires_grad_(False)
+    Trainer(bound.student, source, codec, settings, folder, english=[], teacher=teacher).run()
+
+
+def _row_size(language: FrozenLanguage) -> float:
+    """Root mean square of a token's embedding: soft tokens begin as large as what the model knows."""
+    table: Tensor = language.token_embd.frozen[:1024].float()
+    return float(table.square().mean().sqrt())
