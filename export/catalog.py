@@ -161,7 +161,7 @@ _SLOTS = (
         gain=0.1, noise=0.02, drift=0.03, steps=2500,
     ),
     SlotSpec("lidar", "lidar", "robot", "the laser scanner", "scan", (2, 360), 5.0, noise=0.01, steps=3000),
-    SlotSpec("gaze", "gaze", "screen", "the eye tracker", "vector", (1, 12), 30.0, steps=2500),
+    SlotSpec("gaze", "gaze", "screen", "the eye tracker", "vector", (1, 15), 30.0, steps=2500),
 )  # fmt: skip
 SLOTS: dict[str, SlotSpec] = {slot.name: slot for slot in _SLOTS}
 """Every slot by name, in the order of the model's mask and alpha."""
@@ -188,7 +188,7 @@ _HEADS = (
     ),
     HeadSpec(
         "posture", "pose_estimation", ("thermal",), "datasets.room_thermal_array",
-        "where in the room is the person?", " In the room the person is", "the posture",
+        "what is the posture in the room?", " In the room the person is", "the posture",
         {
             "nobody": "absent", "lying_on_bed": "lying on the bed", "sitting_on_bed": "sitting on the bed",
             "standing": "standing", "sitting_on_floor": "resting on the floor",
@@ -235,6 +235,60 @@ _HEADS = (
         "people", "event_detection", ("room",), "datasets.room_people_count",
         "how many people are in the room?", " People in the room:", "the number of people",
         {"nobody": "none", "one_person": "one", "two_people": "two", "three_people": "three"},
+    ),
+    HeadSpec(
+        "nearby", "event_detection", ("depth",), "simulate.depth:EVENTS",
+        "what is in front of the depth sensor?", " In front of the sensor there is", "the depth reading",
+        {
+            "nothing": "nothing", "person_near": "somebody near", "approaching": "approaching movement",
+            "leaving": "leaving movement", "hand_swipe_left": "left swipe of a palm",
+            "hand_swipe_right": "right swipe of a palm",
+        },
+        kind="simulated",
+    ),
+    HeadSpec(
+        "scene", "activity_recognition", ("video",), "simulate.video:MOTION",
+        "how do things move in the video?", " In the video things move", "the video",
+        {
+            "still": "nowhere", "moving_left": "left", "moving_right": "right", "approaching": "closer",
+            "leaving": "away",
+        },
+        kind="simulated",
+    ),
+    HeadSpec(
+        "gaze", "gaze_estimation", ("gaze",), "simulate.gaze:PHONE",
+        "where does the person look?", " The person looks {gaze_x} across and {gaze_y} down.", "the gaze",
+        numbers=("x_cm", "y_cm"),
+        facts=(Fact("gaze_x", "centimetres", 1), Fact("gaze_y", "centimetres", 1, first=1, last=1)),
+        kind="simulated",
+    ),
+    HeadSpec(
+        "distance", "depth_estimation", ("camera",), "simulate.camera:DEPTH_MAP",
+        "how far is what the camera sees?",
+        " The nearest thing is {distance_near} away, the middle {distance_middle}.", "the distance",
+        numbers=tuple(f"depth_{row}_{column}_m" for row in range(6) for column in range(8)),
+        facts=(
+            Fact("distance_near", "metres", 1, "min", 0, 47), Fact("distance_middle", "metres", 1, "value", 28, 28)
+        ),
+        kind="simulated",
+    ),
+    HeadSpec(
+        "motion", "pose_estimation", ("lidar",), "simulate.lidar:MOTION",
+        "how did the robot move?", " The robot moved {motion_way} and turned {motion_turn}.",
+        "the motion of the robot",
+        numbers=("dx_m", "dy_m", "dtheta_rad"),
+        facts=(
+            Fact("motion_way", "metres", 2, "norm", 0, 1), Fact("motion_turn", "degrees", 0, "value", 2, 2, 57.29578)
+        ),
+        kind="simulated",
+    ),
+    HeadSpec(
+        "walls", "3d_reconstruction", ("lidar",), "simulate.lidar:ROOM",
+        "how far are the walls?", " The nearest wall is {walls_near} away, the farthest {walls_far}.",
+        "the walls",
+        numbers=tuple(f"wall_{10 * i:03d}_m" for i in range(36)),
+        facts=(Fact("walls_near", "metres", 1, "min", 0, 35), Fact("walls_far", "metres", 1, "max", 0, 35)),
+        kind="simulated",
     ),
 )  # fmt: skip
 HEADS: dict[str, HeadSpec] = {head.name: head for head in _HEADS}

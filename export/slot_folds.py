@@ -69,9 +69,11 @@ def studies() -> dict[str, Study]:
         _research("ut_actions", "activity_recognition", "pose", "datasets.skeleton_actions:UTKINECT", "series", (32, 60), noise=0.01),
         _research("lifting", "3d_reconstruction", "pose", "datasets.skeleton_actions:LIFTING", "vector", (1, 40)),
         _research("carmen_motion", "pose_estimation", "lidar", "datasets.lidar_2d_carmen", "scan", (2, 180), noise=0.01),
-        _research("carmen_scan", "3d_reconstruction", "lidar", "datasets.lidar_2d_carmen:RECONSTRUCTION", "scan", (1, 30)),
+        _research("carmen_scan", "3d_reconstruction", "lidar", "datasets.lidar_2d_carmen:DENSE", "vector", (1, 30)),
         _research("kitchen_depth", "depth_estimation", "image", "datasets.redkitchen_rgbd", "grid", (1, 24, 32, 3, 0), noise=0.02),
-        _research("kitchen_motion", "pose_estimation", "video", "datasets.redkitchen_rgbd:VIDEO", "grid", (8, 24, 32, 3, 0), noise=0.02),
+        _research("signs_stratified", "gesture_classification", "image", "datasets.sign_digit_images:STRATIFIED", "grid", (1, 32, 32, 3, 0), gain=0.1, noise=0.02, drift=0.05, shift=2),
+        _research("kitchen_tof", "3d_reconstruction", "depth", "datasets.redkitchen_rgbd:TOF", "grid", (1, 8, 8, 1, 0), noise=0.02),
+        _research("kitchen_motion", "pose_estimation", "video", "datasets.redkitchen_rgbd:CLIP", "grid", (8, 24, 32, 3, 0), noise=0.02),
     )  # fmt: skip
     return shipped | {s.head.name: s for s in more}
 
