@@ -7,17 +7,22 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from edge_agent import config, config_sensors
+from edge_agent.config_sensors import SensorSettings
 
 ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "edge-agent.example.toml"
 HAS_NO_DEFAULT = {
     "username", "password_file", "ca_file", "certificate_file", "key_file",
-    "device", "label", "name", "slot", "kind", "files",
+    "device", "label", "name", "slot", "kind", "files", "chip", "address", "port", "source", "channels",
+    "topic", "plugin", "options", "model",
 }  # fmt: skip
+HAS_THE_DEVICES_OWN = {("sensor.i2c", "rate_hz"), ("sensor.lidar", "baud_rate")}
+"""Where None means what is usual for the chip or the scanner."""
 SETTING = re.compile(r"^# (?P<key>[a-z_]+) = (?P<value>\S.*)$")
 
 
@@ -36,6 +41,12 @@ def commented_settings() -> list[tuple[str, str, str]]:
     return found
 
 
+def commented_sensors() -> list[str]:
+    """Every [[sensor]] table that stands behind comment signs, without these."""
+    found = re.findall(r"^# \[\[sensor\]\]\n(?:# .*\n?)+", EXAMPLE.read_text(), re.MULTILINE)
+    return [re.sub("^# ", "", table, flags=re.MULTILINE) for table in found]
+
+
 def default_of(table: str, key: str) -> object:
     models = {
         "node": config.Node,
@@ -47,6 +58,12 @@ def default_of(table: str, key: str) -> object:
         "sensor.microphone": config_sensors.MicrophoneSensor,
         "sensor.replay": config_sensors.ReplaySensor,
         "sensor.simulated": config_sensors.SimulatedSensor,
+        "sensor.i2c": config_sensors.I2cSensor,
+        "sensor.gps": config_sensors.GpsSensor,
+        "sensor.lidar": config_sensors.LidarSensor,
+        "sensor.camera": config_sensors.CameraSensor,
+        "sensor.network": config_sensors.NetworkSensor,
+        "sensor.plugin": config_sensors.PluginSensor,
     }
     return models[table].model_fields[key].default
 
@@ -58,12 +75,27 @@ def test_it_is_accepted_as_it_stands():
 
 
 def test_the_stated_defaults_are_the_real_ones():
-    stated = [entry for entry in commented_settings() if entry[1] not in HAS_NO_DEFAULT]
+    stated = [
+        entry
+        for entry in commented_settings()
+        if entry[1] not in HAS_NO_DEFAULT and entry[:2] not in HAS_THE_DEVICES_OWN
+    ]
     assert len(stated) >= 15
     for table, key, line in stated:
         value = tomllib.loads(line)[key]
         real = default_of(table, key)
         assert value == (str(real) if isinstance(real, Path) else real), f"[{table}] {key}"
+
+
+def test_every_kind_of_sensor_is_shown_and_accepted():
+    used = [table.kind for table in config.load(EXAMPLE).sensors]
+    for table in commented_sensors():
+        (sensor,) = config.loads(f"[model]\npath = 'm'\n{table}", ROOT).sensors
+        used.append(sensor.kind)
+    kinds = [
+        get_args(kind.model_fields["kind"].annotation)[0] for kind in get_args(get_args(SensorSettings)[0])
+    ]
+    assert sorted(used) == sorted(kinds)
 
 
 @pytest.mark.parametrize(
