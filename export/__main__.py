@@ -1,9 +1,10 @@
 """The torch side: train, ship, check and evaluate a model. Never installed on the device.
 
-python -m export train pretrain|encoders|fused|features|instruct|all   train, resumable, into runs/
-python -m export ship      models/iotlm-7m                            write the model folder
-python -m export evaluate  models/iotlm-7m                            write EVALUATION.md and .json
-python -m export byo       --checkpoint DIR                           bring a language model of your own
+python -m export train all --budget 180    every stage within that many minutes, resumable, into runs/
+python -m export train STAGE               encoders, slots, features, heads, pretrain, instruct, folds or sets
+python -m export ship      models/iotlm-7m write the model folder
+python -m export evaluate  models/iotlm-7m write EVALUATION.md, .json and the plots
+python -m export byo       --checkpoint DIR bring a language model of your own
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from export import train_language
 from export.byo import command as byo_command
 from export.datasets.common import data_root
 
-STAGES = ("encoders", "pretrain", "features", "instruct")
-RUNS = Path("runs")
-SHIPPED = RUNS / "shipped"
+STAGES = ("encoders", "slots", "features", "heads", "pretrain", "instruct")
+"""In the order in which each needs what the ones before have written."""
+STUDIES = ("folds", "sets")
+LANGUAGE_SHARE = {"pretrain": 0.15, "instruct": 0.6}
+"""Of a budget: the other stages take as long as they take, about a quarter of three hours on one core."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -45,14 +48,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="CPU threads of torch")
     commands = parser.add_subparsers(dest="command", required=True)
     train = commands.add_parser("train", help="train one stage or all; each continues where it was stopped")
-    train.add_argument("stage", choices=(*STAGES, "folds", "all"))
+    train.add_argument("stage", choices=(*STAGES, *STUDIES, "all"))
     train.add_argument("--minutes", type=float, default=1e9, help="wall time of a language stage")
+    train.add_argument("--budget", type=float, help="minutes for all stages together, instead of --minutes")
     train.add_argument("--steps", type=int, default=4000, help="steps of a language stage")
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--lr", type=float, default=2e-3, help="learning rate of a language stage")
+    train.add_argument("--start", type=Path, help="checkpoints of an earlier model: its English is kept")
     train.add_argument(
-        "--anchor", type=float, default=1.0, help="learning rate of what the fused head needs, beside --lr"
-    )
+        "--ablation", choices=("soft_only", "control_only", "no_multitask", "no_multisensory"), default="",
+        help="leave one part of the design out, to see what it is worth",
+    )  # fmt: skip
     ship = commands.add_parser("ship", help="write a model folder from the checkpoints")
     evaluate = commands.add_parser("evaluate", help="score a model folder on people and sounds it never met")
     for command in (ship, evaluate):
@@ -70,20 +76,28 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _train_stage(stage: str, options: argparse.Namespace) -> None:
-    from export import folds, shipped_features, train_encoders
+    from export import folds, slot_features, slot_folds, train_encoders, train_heads, train_slots
 
-    mains = {"encoders": train_encoders.main, "features": shipped_features.main, "folds": folds.main}
+    folder = options.runs / "shipped"
+    mains = {
+        "encoders": train_encoders.main, "slots": train_slots.main, "features": slot_features.main,
+        "heads": train_heads.main,
+    }  # fmt: skip
     if stage in mains:
-        mains[stage]([])
+        mains[stage](["--folder", str(folder)])
         return
+    if stage in STUDIES:
+        (folds.main if stage == "folds" else slot_folds.main)([])
+        return
+    minutes = options.minutes if options.budget is None else options.budget * LANGUAGE_SHARE[stage]
     settings = train_language.Settings(
-        stage, steps=options.steps, minutes=options.minutes, seed=options.seed, lr=options.lr,
-        anchor=options.anchor, english=train_language.ENGLISH_SHARE[stage],
+        stage, steps=options.steps, minutes=minutes, seed=options.seed, lr=options.lr,
+        english=train_language.ENGLISH_SHARE[stage], ablation=options.ablation,
     )  # fmt: skip
     if stage == "pretrain":
-        train_language.pretrain(data_root(), SHIPPED, settings)
+        train_language.pretrain(options.data, folder, settings, options.start)
     else:
-        train_language.instruct(data_root(), SHIPPED, SHIPPED / "features.npz", settings)
+        train_language.instruct(options.data, folder, settings)
 
 
 def _ship(options: argparse.Namespace) -> None:
@@ -99,7 +113,7 @@ def _ship(options: argparse.Namespace) -> None:
 def _evaluate(options: argparse.Namespace) -> None:
     from export.evaluate import evaluate
 
-    evaluate(options.folder, SHIPPED, data_root())
+    evaluate(options.folder, options.runs / "shipped", options.data)
     print((options.folder / "EVALUATION.md").read_text(encoding="utf-8"))
 
 

@@ -99,7 +99,7 @@ def _said(heads: Heads, spec: HeadSpec, group: Group) -> list[np.ndarray[Any, An
 def conformal_threshold(p: np.ndarray[Any, Any], truth: np.ndarray[Any, Any], coverage: float) -> float:
     """The probability from which on a label is in the set, so that sets hold the truth that often.
 
-    Split conformal prediction (Angelopoulos and Bates 2021, arXiv 2107.07511, section 1); p (N,K), truth (N,).
+    Split conformal prediction (Angelopoulos and Bates 2021, arXiv 2107.07511); p (N,K), truth (N,).
     """
     own = np.sort(p[np.arange(len(truth)), truth])
     index = int(np.floor((len(own) + 1) * (1 - coverage))) - 1

@@ -160,7 +160,7 @@ _SLOTS = (
         "camera", "camera", "robot or wall", "the camera", "grid", (1, 24, 32, 3, 0), 2.0,
         gain=0.1, noise=0.02, drift=0.03, steps=2500,
     ),
-    SlotSpec("lidar", "lidar", "robot", "the laser scanner", "scan", (2, 360), 5.0, noise=0.01, steps=3000),
+    SlotSpec("lidar", "lidar", "robot", "the laser scanner", "scan", (2, 360), 2.0, noise=0.01, steps=3000),
     SlotSpec("gaze", "gaze", "screen", "the eye tracker", "vector", (1, 15), 30.0, steps=2500),
 )  # fmt: skip
 SLOTS: dict[str, SlotSpec] = {slot.name: slot for slot in _SLOTS}
@@ -199,7 +199,8 @@ _HEADS = (
         alarms={"lying_on_floor": "alarm", "lying_in_shower": "alarm"},
     ),
     HeadSpec(
-        "touch", "touch_contact_classification", ("capacitance",), "datasets.capacitive_touch:THUMB_OR_FINGER",
+        "touch", "touch_contact_classification", ("capacitance",),
+        "datasets.capacitive_touch:THUMB_OR_FINGER",
         "what touches the panel?", " The panel is touched by", "the touch",
         {"thumb": "thumb", "finger": "another finger"},
     ),
@@ -268,7 +269,8 @@ _HEADS = (
         " The nearest thing is {distance_near} away, the middle {distance_middle}.", "the distance",
         numbers=tuple(f"depth_{row}_{column}_m" for row in range(6) for column in range(8)),
         facts=(
-            Fact("distance_near", "metres", 1, "min", 0, 47), Fact("distance_middle", "metres", 1, "value", 28, 28)
+            Fact("distance_near", "metres", 1, "min", 0, 47),
+            Fact("distance_middle", "metres", 1, "value", 28, 28),
         ),
         kind="simulated",
     ),
@@ -278,7 +280,8 @@ _HEADS = (
         "the motion of the robot",
         numbers=("dx_m", "dy_m", "dtheta_rad"),
         facts=(
-            Fact("motion_way", "metres", 2, "norm", 0, 1), Fact("motion_turn", "degrees", 0, "value", 2, 2, 57.29578)
+            Fact("motion_way", "metres", 2, "norm", 0, 1),
+            Fact("motion_turn", "degrees", 0, "value", 2, 2, 57.29578),
         ),
         kind="simulated",
     ),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 OPENERS = (
     "please,", "hey,", "tell me,", "can you tell me,", "hello,", "now,", "quick question,", "i want to know,",
-    "say,", "listen,", "could you say,", "so,", "okay,", "do you know,", "one question,", "well,",
+    "say,", "could you say,", "so,", "okay,", "do you know,", "one question,", "well,",
     "excuse me,",
     "agent,", "i wonder,", "hi,", "let me ask,", "and", "then", "please tell me", "good morning,",
 )  # fmt: skip
@@ -237,12 +237,12 @@ ONE_SENSOR = (
 )  # fmt: skip
 
 UNKNOWABLE = (
-    "what colour is the shirt", "what is the temperature", "how many people are there", "what is the time",
+    "what colour is the shirt", "what is the wind outside", "how many birds are there", "what is the time",
     "what is the weather tomorrow", "what is the person thinking", "where is my key", "how old is the person",
     "what is the price of bread", "which song is playing", "what is on the table", "who won the game",
     "how tall is the person", "what is the heart rate", "what did the person eat", "which room is this",
     "is the door open", "what is written on the wall", "how far is the station",
-    "what is the capital of france", "what did he say", "what will happen next", "how warm is it",
+    "what is the capital of france", "what did he say", "what will happen next", "how windy will it be",
     "what is the person wearing", "what does the person want", "where does she live", "what is two plus two",
     "when is lunch", "how do i get home", "what is the meaning of life", "who wrote the book",
     "why is the sky blue", "how many days are in a year", "what does the person think",
@@ -250,9 +250,9 @@ UNKNOWABLE = (
     "what is in the box", "where are my glasses", "what should i cook", "who is the president",
     "what is the capital of spain", "where is italy", "how heavy is the person", "how is the weather",
     "will it snow", "what time is it", "when does the shop open", "what did she drink", "what did he buy",
-    "what is the blood pressure", "is the window closed", "is the light on", "what is my name",
+    "what is the blood pressure", "is the window closed", "is the oven on", "what is my name",
     "how much is the rent", "where did the person go", "tell me a joke", "sing a song", "play music",
-    "turn on the light", "call my mother", "what is the largest city", "how deep is the sea",
+    "turn on the lamp", "call my mother", "what is the largest city", "how deep is the sea",
     "what does he eat", "what did they say", "what did she buy", "what is the weather",
     "what is the weather today", "what is the capital of germany", "how far is the moon",
     "how old are you", "where is the car", "what is on television", "who called",
@@ -336,22 +336,22 @@ THINGS = (
     "answer",
     "question", "password", "address", "news", "joke", "recipe", "game", "score", "country", "king", "war",
     "moon",
-    "sun", "planet", "temperature", "humidity", "wind", "light", "smell", "weight", "height", "age",
+    "sun", "planet", "wind", "smell", "weight", "height", "age",
     "language", "door", "table", "chair", "kitchen", "bed", "bottle", "bread", "cheese", "apple", "plate",
     "knife", "spoon", "box", "bag", "ring", "hat", "shirt", "dress", "sock", "flower", "grass", "leaf",
-    "mountain", "lake", "ocean", "island", "beach", "bridge", "road", "wall", "roof", "floor", "stair",
+    "mountain", "lake", "ocean", "island", "beach", "bridge", "road", "roof", "floor", "stair",
     "teacher", "doctor", "farmer", "soldier", "queen", "captain", "friend", "uncle", "brother", "sister",
     "neighbour", "village", "church", "museum", "library", "hotel", "station", "airport", "office", "factory",
-    "market", "hospital", "machine", "engine", "wheel", "battery", "camera", "radio", "television", "clock",
+    "market", "hospital", "machine", "engine", "wheel", "battery", "radio", "television", "clock",
     "newspaper", "story", "poem", "word", "number", "letter box", "map", "flag", "coin", "money", "tax",
     "law",
     "election", "meeting", "lesson", "exam", "match", "race", "prize", "ball", "horse", "cow", "bird", "fish",
     "cat", "mouse", "spider", "egg", "milk", "tea", "coffee", "sugar", "salt", "soup", "cake", "lunch",
     "breakfast", "morning", "evening", "night", "winter", "summer", "weather", "snow", "storm", "cloud",
     "star", "sky", "earth", "stone", "gold", "iron", "glass", "paper", "pen", "colour of the wall", "speed",
-    "distance", "size", "shape", "taste", "heart rate", "blood pressure", "mood", "plan", "idea", "dream",
+    "size", "shape", "taste", "heart rate", "blood pressure", "mood", "plan", "idea", "dream",
     "secret", "reason", "meaning", "capital", "border", "population", "history", "future", "program", "file",
-    "screen", "button", "key", "lock", "gift", "toy", "doll", "guitar", "piano", "drum", "dance", "concert",
+    "button", "key", "lock", "gift", "toy", "doll", "guitar", "piano", "drum", "dance", "concert",
 )  # fmt: skip
 """Filled into the forms in training; the held-out questions of this family are of no such form."""
 

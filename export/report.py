@@ -13,9 +13,9 @@ INTRODUCTION = (
     "or made by a simulator."
 )
 PROTOCOL = (
-    "The test part of each head's recordings: activities of subjects s01 and s12, windows of 1 s every 0.5 s; "
-    "sounds of ESC-10 fold 5, windows of 2 s every 0.5 s, one decision per clip; of the others at most "
-    "400 windows of people, rooms, days or blocks that no part of the model was trained on. The language "
+    "The test part of each head's recordings: activities of subjects s01 and s12, windows of 1 s every "
+    "0.5 s; sounds of ESC-10 fold 5, windows of 2 s every 0.5 s, one decision per clip; of the others at "
+    "most 400 windows of people, rooms, days or blocks that no part of the model was trained on. The language "
     "model's answer is its next-token distribution over the classes after the canonical question."
 )
 SETS = (

@@ -1,8 +1,9 @@
 """Language-model training: `pretrain` on plain English, `instruct` on dialogs over recorded encoder outputs.
 
-Loss (DESIGN.md, "The model"): answer-token CE + 0.2 * L_contrast. The heads are trained before (`train_heads`)
-and frozen here: the language model is to word what the fast path perceives, right or wrong. Taught with true
-labels on windows that the encoders were trained on, it would learn a certainty that new people do not give.
+Loss (DESIGN.md, "The model"): answer-token CE + 0.2 * L_contrast. The heads are trained before
+(`train_heads`) and frozen here: the language model is to word what the fast path perceives, right or wrong.
+Taught with true labels on windows that the encoders were trained on, it would learn a certainty that new
+people do not give.
 Resumable: a checkpoint holds weights, optimiser, step and the state of the random generators.
 """
 
@@ -11,7 +12,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from export.batches import Codec
 from export.catalog import classes
 from export.dialogs import Asker, State, Turn
 from export.groups import Group, Sample, draw, random_mask
-from export.networks.adapter import Adapter, AdapterConfig
+from export.networks.adapter import Ablation, Adapter, AdapterConfig
 from export.networks.language import IOTLM_7M, LanguageConfig, LanguageModel
 from export.plots import loss_curve
 from export.precision import autocast
@@ -52,6 +53,7 @@ class Settings:
     seed: int = 0
     minutes: float = 1e9
     save_every: int = 100
+    ablation: Ablation = ""
 
 
 class Trainer:
@@ -296,7 +298,7 @@ def instruct(data: Path, folder: Path, settings: Settings) -> None:
     torch.manual_seed(settings.seed)
     tokenizer = bpe.load(folder / "tokenizer.json")
     found = load_groups(folder)
-    student = make_student(tokenizer, config_from(found))
+    student = make_student(tokenizer, replace(config_from(found), ablation=settings.ablation))
     student.load_state_dict(torch.load(folder / "pretrain.pt", weights_only=True)["student"])
     student.adapter.fused.load_state_dict(load_heads(folder / "heads.pt").state_dict())
     english = english_ids(data, folder, tokenizer)

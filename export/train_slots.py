@@ -227,7 +227,7 @@ def train_data(slot: SlotSpec, rows: dict[str, Int64] | None = None) -> list[Hea
 
 
 def as_steps(x: Float32, steps: int) -> Float32:
-    """Windows (N,T,C) with `steps` steps (0: as they are): a single one is repeated, as of something still."""
+    """Windows (N,T,C) with `steps` steps (0: as they are): a single one is repeated."""
     return np.repeat(x, steps, axis=1) if steps and x.shape[1] == 1 else x
 
 

@@ -152,10 +152,10 @@ class ScanEncoder(nn.Module):
 class GridEncoder(nn.Module):
     """(B,T,H*W*colours + rest) -> tokens: a small image network on each frame, then along time.
 
-    One frame: its coarse positions (at most 4 x 4) are the tokens. Several: one token a frame. `rest` channels
-    after the image are what it is relative to (an ambient temperature): the image is then taken about its own
-    mean, and that mean above the rest goes to every frame's features. A room that is warmer on another day
-    must not look like somebody.
+    One frame: its coarse positions (at most 4 x 4) are the tokens. Several: one token a frame. `rest`
+    channels after the image are what it is relative to (an ambient temperature): the image is then taken
+    about its own mean, and that mean above the rest goes to every frame's features. A room that is warmer on
+    another day must not look like somebody.
     """
 
     shared_scale = True
