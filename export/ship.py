@@ -111,7 +111,7 @@ def describe(
         slots=slots,
         tasks=tuple(_task(trained, head, fitted[head.name]) for head in catalog.classes()),
         numbers=tuple(_number(head, fitted[head.name]) for head in catalog.numbers()),
-        facts=tuple(SlotFacts(slot=s, facts=tuple(map(_fact, facts))) for s, facts in SLOT_FACTS.items()),
+        facts=tuple(SlotFacts(slot=s, facts=tuple(map(fact_of, facts))) for s, facts in SLOT_FACTS.items()),
         adapter=AdapterSpec(
             file=ADAPTER_FILE, d_token=adapter.d_token, n_soft=adapter.n_soft, n_embd=adapter.n_embd,
             n_layer=adapter.n_layer,
@@ -157,11 +157,12 @@ def _number(head: HeadSpec, fitted: dict[str, Any]) -> NumberHead:
     return NumberHead(
         name=head.name, task=head.task, words=WORDINGS[head.name].words, question=head.question,
         kind=head.kind, numbers=head.numbers, offset=tuple(fitted["offset"]), scale=tuple(fitted["scale"]),
-        sigma_factor=fitted["sigma_factor"], readout=head.readout, facts=tuple(map(_fact, head.facts)),
+        sigma_factor=fitted["sigma_factor"], readout=head.readout, facts=tuple(map(fact_of, head.facts)),
     )  # fmt: skip
 
 
-def _fact(fact: catalog.Fact) -> Fact:
+def fact_of(fact: catalog.Fact) -> Fact:
+    """A fact of the catalog as the manifest has it."""
     words = MEASURED[fact.name].words if fact.sentence else ()
     return Fact(
         name=fact.name, unit=fact.unit, decimals=fact.decimals, reduce=fact.reduce, first=fact.first,

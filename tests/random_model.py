@@ -17,14 +17,26 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from edge_agent import manifest as manifests
-from edge_agent.manifest import AdapterSpec, DataSource, LanguageSpec, Manifest, Slot, TaskHead
+from edge_agent.manifest import (
+    AdapterSpec,
+    DataSource,
+    LanguageSpec,
+    Manifest,
+    NumberHead,
+    SlotFacts,
+    TaskHead,
+)
+from edge_agent.perception.encoders import input_shape
 from edge_agent.perception.prompt import CONTROL_TOKENS, PREFIX, QUESTION
 from edge_agent.types import Conditioning, SlotWindow, Window
-from export import gguf_writer, onnx_writer
-from export.labels import ACTIVITY, EVENT, PHRASES, READOUT, SLOTS, TASK_SLOTS, labels
+from export import catalog, gguf_writer, onnx_writer
+from export.catalog import HEADS, SLOT_FACTS, HeadSpec
 from export.networks import encoders
-from export.networks.adapter import Adapter, AdapterConfig
+from export.networks.adapter import Adapter, AdapterConfig, HeadShape
 from export.networks.language import LanguageConfig, LanguageModel
+from export.ship import describe_slot, fact_of
+from export.train_slots import outputs_of
+from export.wordings import WORDINGS
 
 CONFIG = LanguageConfig(
     n_vocab=512, n_embd=256, n_layer=3, n_head=4, n_head_kv=2, n_ff=512, context_tokens=256
@@ -140,11 +152,16 @@ class RandomModel:
     adapter: Adapter
 
 
+SLOTS = ("imu_phone", "imu_watch", "audio", "air", "gaze")
+"""Motion, sound, a slow series with facts of its own, and one whose head reads numbers."""
 N_TOKENS = {
     "imu_phone": encoders.IMU_TOKENS,
     "imu_watch": encoders.IMU_TOKENS,
     "audio": encoders.AUDIO_TOKENS,
+    "air": 10,
+    "gaze": 4,
 }
+OWN_HEADS = tuple(h for h in HEADS.values() if set(h.slots) <= set(SLOTS))
 
 
 @cache
@@ -161,7 +178,7 @@ def write_model(folder: Path, seed: int = 0) -> RandomModel:
     torch.manual_seed(seed)
     built = {slot: _encoder(slot) for slot in SLOTS}
     for slot, module in built.items():
-        shape = encoders.AUDIO_SHAPE if slot == "audio" else encoders.IMU_SHAPE
+        shape = input_shape(describe_slot(slot, N_TOKENS[slot]))
         onnx_writer.write_encoder(folder / f"{slot}.onnx", module, shape)
     adapter = _adapter()
     onnx_writer.write_adapter(folder / "adapter.onnx", adapter)
@@ -171,15 +188,14 @@ def write_model(folder: Path, seed: int = 0) -> RandomModel:
 
 
 def _encoder(slot: str) -> torch.nn.Module:
-    kind = "audio" if slot == "audio" else "imu"
-    task = EVENT if slot == "audio" else ACTIVITY
-    return encoders.build(encoders.EncoderConfig(kind, len(labels(task)))).eval()
+    spec = catalog.SLOTS[slot]
+    return encoders.build(encoders.EncoderConfig(spec.encoder, outputs_of(spec), shape=spec.shape)).eval()
 
 
 def _adapter() -> Adapter:
     config = AdapterConfig(
         slots=tuple(N_TOKENS.items()),
-        heads=tuple((task, len(labels(task))) for task in TASK_SLOTS),
+        heads=tuple(HeadShape(h.name, h.width, h.slots, h.regression) for h in OWN_HEADS),
         n_embd=CONFIG.n_embd,
         n_layer=CONFIG.n_layer,
     )
@@ -194,13 +210,15 @@ def make_manifest(folder: Path) -> Manifest:
     """A manifest for the files in `folder`, with thresholds that let every answer through."""
     names = [*(f"{s}.onnx" for s in SLOTS), "adapter.onnx", "lm-q8_0.gguf"]
     return Manifest(
-        format=1,
+        format=2,
         name="random",
         version="0",
         licence="Apache-2.0",
         source="random",
-        slots=tuple(_slot(s) for s in SLOTS),
-        tasks=tuple(_task(t, 300 + 50 * i) for i, t in enumerate(TASK_SLOTS)),
+        slots=tuple(describe_slot(s, N_TOKENS[s]) for s in SLOTS),
+        tasks=tuple(_task(h, 300 + 50 * i) for i, h in enumerate(OWN_HEADS) if not h.regression),
+        numbers=tuple(_numbers(h) for h in OWN_HEADS if h.regression),
+        facts=(SlotFacts(slot="air", facts=tuple(map(fact_of, SLOT_FACTS["air"]))),),
         adapter=AdapterSpec(
             file="adapter.onnx", d_token=128, n_soft=8, n_embd=CONFIG.n_embd, n_layer=CONFIG.n_layer
         ),
@@ -219,41 +237,45 @@ def make_manifest(folder: Path) -> Manifest:
     )
 
 
-def _slot(name: str) -> Slot:
-    audio = name == "audio"
-    return Slot(
-        name=name,
-        modality="audio" if audio else "imu",
-        placement={"imu_phone": "pocket", "imu_watch": "wrist", "audio": "room"}[name],
-        encoder=f"{name}.onnx",
-        features="log_mel" if audio else "raw",
-        channels=("sound",) if audio else ("acc_x", "acc_y", "acc_z", "gyro_x", "gyro_y", "gyro_z"),
-        units=("1",) if audio else ("m/s2",) * 3 + ("rad/s",) * 3,
-        rate_hz=16000.0 if audio else 100.0,
-        window_s=2.0 if audio else 1.0,
-        n_tokens=N_TOKENS[name],
-        tasks=(EVENT,) if audio else (ACTIVITY,),
-        description=SLOTS[name],
-    )
-
-
-def _task(name: str, first_token: int) -> TaskHead:
+def _task(head: HeadSpec, first_token: int) -> TaskHead:
     return TaskHead(
-        name=name,
-        labels=labels(name),
-        phrases=tuple(PHRASES[name].values()),
-        label_tokens=tuple(range(first_token, first_token + len(labels(name)))),
-        readout=READOUT[name],
+        name=head.name,
+        task=head.task,
+        words=WORDINGS[head.name].words,
+        question=head.question,
+        labels=head.labels,
+        phrases=tuple(head.phrases.values()),
+        label_tokens=tuple(range(first_token, first_token + len(head.labels))),
+        readout=head.readout,
         temperature=1.0,
         threshold=0.0,
         novelty_threshold=1e9,
     )
 
 
+def _numbers(head: HeadSpec) -> NumberHead:
+    return NumberHead(
+        name=head.name,
+        task=head.task,
+        words=WORDINGS[head.name].words,
+        question=head.question,
+        numbers=head.numbers,
+        offset=(1.0,) * len(head.numbers),
+        scale=(2.0,) * len(head.numbers),
+        sigma_factor=1.5,
+        readout=head.readout,
+        facts=tuple(map(fact_of, head.facts)),
+    )
+
+
+def _channels(slot: str) -> tuple[str, ...]:
+    return describe_slot(slot, N_TOKENS[slot]).channels
+
+
 def window(*slots: str, seed: int = 0, sequence: int = 0, end_ns: int = 0, simulated: bool = False) -> Window:
     """A window with noise of about the right size in the named slots."""
     rng = np.random.default_rng(seed)
-    shapes = {"imu_phone": (100, 6), "imu_watch": (100, 6), "audio": (32000, 1)}
+    shapes = {name: (catalog.SLOTS[name].shape[0], len(_channels(name))) for name in slots}
     parts = {}
     for name in slots:
         values = rng.normal(0, 0.1 if name == "audio" else 3.0, shapes[name]).astype(np.float32)
