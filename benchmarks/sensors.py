@@ -1,7 +1,8 @@
 """What sensing costs: `python -m benchmarks.sensors [--seconds 10]`. Only the last part loads a model.
 
 I2C reads go through the real bus class to simulated chips, so they are the price of our side: on real
-hardware the wire adds its own (at 400 kHz about 23 us a byte).
+hardware the wire adds its own (at 400 kHz about 23 us a byte). The row of a chip holds the simulated chip as
+well; simulated serial devices are processes of their own and are not counted.
 """
 
 from __future__ import annotations
@@ -10,15 +11,22 @@ import argparse
 import resource
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Self
 
 import numpy as np
 
-from benchmarks.timing import verdict
+from benchmarks import bridge
+from benchmarks.timing import DEFAULT_MODEL, verdict
+from edge_agent import config
 from edge_agent import manifest as manifests
+from edge_agent.assembly import make_sensors
+from edge_agent.cli_simulate import SERIAL
 from edge_agent.clock import ManualClock, SystemClock
 from edge_agent.config_sensors import I2cSensor
 from edge_agent.sensors.i2c import chips
@@ -34,6 +42,9 @@ TWELVE = (
     "bh1750", "scd41",
 )  # fmt: skip
 TARGET_TWELVE_PERCENT = 60.0
+START_UP_S = 2.0
+"""Resets, calibration, the first turn of a scanner."""
+CLOCK = SystemClock()
 
 
 def cpu_s() -> float:
@@ -56,8 +67,6 @@ def reads_per_second(seconds: float) -> float:
 
 def windows_per_second(seconds: float) -> float:
     """Windows of the shipped model's three slots, everything from chunks to the grid, on one core."""
-    from benchmarks.timing import DEFAULT_MODEL
-
     slots = manifests.read(DEFAULT_MODEL).slots
     windows = Windows(slots, {slot.name: slot.name for slot in slots})
     rng, count, at_ns = np.random.default_rng(1), 0, 0
@@ -75,15 +84,54 @@ def windows_per_second(seconds: float) -> float:
     return count / spent_s
 
 
+def chip(name: str) -> Sensor:
+    """A simulated chip on a bus of its own: some share an address."""
+    settings = I2cSensor(kind="i2c", name=name, chip=name, bus="simulated")
+    return I2cBuilder(CLOCK).make(settings, None)
+
+
+def configured(table: str) -> Sensor:
+    """The sensor of a `[[sensor]]` table."""
+    settings = config.loads(f'[model]\npath = "{DEFAULT_MODEL}"\n[[sensor]]\n{table}', Path())
+    (sensor,) = make_sensors(settings, manifests.read(DEFAULT_MODEL), CLOCK)
+    return sensor
+
+
+@contextmanager
+def serial(name: str) -> Iterator[Sensor]:
+    """The sensor of a simulated serial device."""
+    with tempfile.TemporaryDirectory() as folder:
+        port = Path(folder) / "port"
+        command = [sys.executable, "-m", "edge_agent", "simulate", name, "--link", str(port)]
+        device = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            while not port.exists():
+                time.sleep(0.1)
+            table = SERIAL[name].replace(", ", "\n")
+            yield configured(f'name = "{name}"\nport = "{port}"\n{table}')
+        finally:
+            device.terminate()
+            device.wait()
+
+
+@contextmanager
+def camera() -> Iterator[Sensor]:
+    """Ten JPEG images a second of 640 x 480, brought to 160 x 120."""
+    import cv2
+
+    rng = np.random.default_rng(1)
+    with tempfile.TemporaryDirectory() as folder:
+        for i in range(10):
+            coarse = rng.integers(0, 256, (12, 16, 3), np.uint8)
+            cv2.imwrite(f"{folder}/{i}.jpg", cv2.resize(coarse, (640, 480)))
+        yield configured(f'kind = "camera"\nname = "camera"\nsource = "{folder}"')
+
+
 class Running:
     """Sensors in threads of their own, as the agent runs them."""
 
-    def __init__(self, names: tuple[str, ...]) -> None:
-        self.sensors: list[Sensor] = [  # a bus for each: some share an address
-            I2cBuilder(SystemClock()).make(I2cSensor(kind="i2c", name=n, chip=n, bus="simulated"), None)
-            for n in names
-        ]
-        self.stages = [Acquisition(s, SystemClock(), lambda _error: None) for s in self.sensors]
+    def __init__(self, sensors: list[Sensor]) -> None:
+        self.stages = [Acquisition(s, CLOCK, lambda _error: None) for s in sensors]
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=s.run, args=(self._stop,), daemon=True) for s in self.stages]
 
@@ -102,24 +150,39 @@ class Running:
         return [stage.chunks.take_all() for stage in self.stages]
 
 
-def percent_of_a_core(names: tuple[str, ...], seconds: float) -> tuple[float, list[float]]:
-    """(percent, samples a second of each), driver and simulated chip together."""
-    with Running(names) as running:
-        time.sleep(2.0)  # start-up: resets, calibration
+def percent_of_a_core(sensors: list[Sensor], seconds: float) -> tuple[float, float]:
+    """(percent, samples a second) of all together."""
+    with Running(sensors) as running:
+        time.sleep(START_UP_S)
         running.take()
-        begun_s, used_s = time.monotonic(), cpu_s()
-        counts = np.zeros(len(names))
+        begun_s, used_s, count = time.monotonic(), cpu_s(), 0
         while time.monotonic() - begun_s < seconds:
             time.sleep(0.25)
-            counts += [sum(len(c.times_ns) for c in chunks) for chunks in running.take()]
+            count += sum(len(chunk.times_ns) for chunks in running.take() for chunk in chunks)
         passed_s = time.monotonic() - begun_s
-        return 100 * (cpu_s() - used_s) / passed_s, list(counts / passed_s)
+        return 100 * (cpu_s() - used_s) / passed_s, count / passed_s
+
+
+def each_alone(seconds: float) -> None:
+    """Print the samples and the cost of every sensor at its native rate."""
+
+    def row(name: str, sensor: Sensor) -> None:
+        percent, rate_hz = percent_of_a_core([sensor], seconds)
+        print(f"  {name:<10} {rate_hz:7.1f} samples/s  {percent:5.1f} % of one core", flush=True)
+
+    for name in chips.NAMES:
+        row(name, chip(name))
+    for name in SERIAL:
+        with serial(name) as sensor:
+            row(name, sensor)
+    with camera() as sensor:
+        row("camera", sensor)
 
 
 def jitter_p99_ms(seconds: float) -> float:
     """Of a chip that is read 100 times a second: how far the spacing of two reads is from 10 ms."""
-    with Running(("bno055",)) as running:
-        time.sleep(2.0)
+    with Running([chip("bno055")]) as running:
+        time.sleep(START_UP_S)
         running.take()
         time.sleep(seconds)
         times_ns = np.concatenate([chunk.times_ns for chunk in running.take()[0]])
@@ -153,18 +216,18 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=10.0)
     seconds = parser.parse_args().seconds
     print("sensors:")
+    bridged = bridge.measure(10, 2.0)
+    lines = f"{bridged['ratio']:.0f} lines of {bridge.LINE_BAUD:,} baud"
+    print(f"  bridge frames, {lines:<34} {bridged['mb_per_s']:10.1f} MB/s")
     print(f"  I2C reads of 14 bytes through the simulated bus   {reads_per_second(2.0):10,.0f} /s")
     print(f"  windows of three slots                            {windows_per_second(2.0):10,.0f} /s")
-    for name in chips.NAMES:
-        percent, (rate_hz,) = percent_of_a_core((name,), min(seconds, 5.0))
-        print(f"  {name:<10} {rate_hz:7.1f} samples/s  {percent:5.1f} % of one core", flush=True)
+    each_alone(min(seconds, 5.0))
     alone = jitter_p99_ms(seconds)
     beside = beside_the_language_model(lambda: jitter_p99_ms(seconds))
     print(f"  sampling jitter p99 at 100 Hz: {alone:.2f} ms alone, {beside:.2f} ms beside the language model")
-    percent, _ = percent_of_a_core(TWELVE, seconds)
-    return (
-        0 if verdict("twelve sensors, no inference", percent, TARGET_TWELVE_PERCENT, "% of one core") else 1
-    )
+    percent, _ = percent_of_a_core([chip(name) for name in TWELVE], seconds)
+    kept = verdict("twelve sensors, no inference", percent, TARGET_TWELVE_PERCENT, "% of one core")
+    return 0 if kept else 1
 
 
 if __name__ == "__main__":

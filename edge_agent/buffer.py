@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge_agent.types import Float32, Int64
+from edge_agent.types import Int64, Values
 
 
 class SampleBuffer:
     """The newest `capacity` samples of (times, values), and where uninterrupted runs of them begin.
 
     Twice the capacity is allocated once; when the end is reached the newest samples move to the front, so
-    that a read is a view and an append costs its own length on average.
+    that a read is a view and an append costs its own length on average. Values are kept as float32 until the
+    first float64 ones come.
     """
 
     def __init__(self, capacity: int, channels: int) -> None:
         self.capacity = capacity
         self.channels = channels
         self._times_ns = np.zeros(2 * capacity, np.int64)
-        self._values = np.zeros((2 * capacity, channels), np.float32)
+        self._values: Values = np.zeros((2 * capacity, channels), np.float32)
         self._breaks: list[int] = []
         self._low = self._high = 0
 
@@ -35,7 +36,7 @@ class SampleBuffer:
         self._low = self._high = 0
         self._breaks.clear()
 
-    def append(self, times_ns: Int64, values: Float32, breaks: list[int]) -> Int64:
+    def append(self, times_ns: Int64, values: Values, breaks: list[int]) -> Int64:
         """Add samples, which must not be older than the newest; return the times of those pushed out.
 
         `breaks` are indices into this chunk at which a new run begins.
@@ -47,6 +48,7 @@ class SampleBuffer:
             return evicted
         if self._high + len(times_ns) > len(self._times_ns):
             self._compact()
+        self._values = self._values.astype(np.result_type(self._values, values), copy=False)
         end = self._high + len(times_ns)
         self._times_ns[self._high : end] = times_ns
         self._values[self._high : end] = values
@@ -67,7 +69,7 @@ class SampleBuffer:
         self._breaks = [b - self._low for b in self._breaks]
         self._low, self._high = 0, count
 
-    def since(self, start_ns: int, end_ns: int) -> tuple[Int64, Float32, Int64]:
+    def since(self, start_ns: int, end_ns: int) -> tuple[Int64, Values, Int64]:
         """Views of the samples with start_ns <= time <= end_ns, and the breaks as indices into them."""
         held_ns = self._times_ns[self._low : self._high]
         low = self._low + int(np.searchsorted(held_ns, start_ns))

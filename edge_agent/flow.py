@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edge_agent.delivery.payloads import Flow
-from edge_agent.types import Chunk, Float32, Int64
+from edge_agent.types import Chunk, Int64, Values
 
 KEPT_SAMPLES = 256
 """Rate and jitter are of so many newest samples at most."""
@@ -19,7 +19,7 @@ class FlowMeter:
 
     def __init__(self) -> None:
         self.gaps = 0
-        self.newest: Float32 | None = None
+        self.newest: Values | None = None
         """Values of the newest sample, (channels,)."""
         self._times_ns: Int64 = np.empty(0, np.int64)
 

@@ -15,7 +15,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from edge_agent.types import Float32, Int64
+from edge_agent.types import Float32, Int64, Values
 
 NS_PER_S = 1_000_000_000
 MAX_GAP_S = 0.06
@@ -40,7 +40,7 @@ class Grid:
 
 
 def resample_to_grid(
-    times_ns: Int64, values: Float32, end_ns: int, rate_hz: float, n: int, max_gap_s: float = MAX_GAP_S
+    times_ns: Int64, values: Values, end_ns: int, rate_hz: float, n: int, max_gap_s: float = MAX_GAP_S
 ) -> Grid:
     """The n grid points up to and including `end_ns`, `1 / rate_hz` apart.
 
@@ -70,7 +70,7 @@ def reach_s(rate_hz: float, max_gap_s: float) -> float:
     return max(max_gap_s, (HALF_LENGTH + 1) / rate_hz)
 
 
-def _fill(t: Float64, x: Float32) -> tuple[Float64, Float32, int]:
+def _fill(t: Float64, x: Values) -> tuple[Float64, Values, int]:
     """Drop samples that are all NaN, bridge other NaN by the channel's own neighbours; count bad channels.
 
     A channel without any number becomes zero.
@@ -113,7 +113,7 @@ def _oversampling(t: Float64, rate_hz: float, max_gap_s: float) -> int:
     return int(np.ceil(source_hz / rate_hz)) if source_hz > OVERSAMPLED * rate_hz else 1
 
 
-def _interpolate(grid: Float64, t: Float64, x: Float32) -> Float64:
+def _interpolate(grid: Float64, t: Float64, x: Values) -> Float64:
     """(n,), (m,), (m,c) -> (n,c): np.interp for all channels with one search."""
     right = np.searchsorted(t, grid, side="right").clip(1, max(len(t) - 1, 1))
     left, right = right - 1, right.clip(0, len(t) - 1)
@@ -123,7 +123,7 @@ def _interpolate(grid: Float64, t: Float64, x: Float32) -> Float64:
     return y
 
 
-def _filtered(t: Float64, x: Float32, rate_hz: float, n: int, factor: int) -> Float64:
+def _filtered(t: Float64, x: Values, rate_hz: float, n: int, factor: int) -> Float64:
     """Interpolate on a grid `factor` times finer, low-pass, and keep every factor-th point."""
     half = HALF_LENGTH * factor
     fine = np.arange((1 - n) * factor - half, half + 1) / (rate_hz * factor)
@@ -144,7 +144,7 @@ def _low_pass(factor: int) -> Float64:
 
 
 def place_regular(
-    times_ns: Int64, values: Float32, breaks: npt.NDArray[np.int64], end_ns: int, rate_hz: float, n: int
+    times_ns: Int64, values: Values, breaks: npt.NDArray[np.int64], end_ns: int, rate_hz: float, n: int
 ) -> Grid:
     """A regular stream (sound) on the grid, sample for sample, without interpolation.
 

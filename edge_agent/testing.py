@@ -59,7 +59,7 @@ class SensorContract:
         assert {chunk.sensor for chunk in taken} == set(self.channels)
         for chunk in taken:
             assert chunk.times_ns.dtype == np.int64
-            assert chunk.values.dtype == np.float32
+            assert chunk.values.dtype in (np.float32, np.float64)
             assert chunk.values.shape == (len(chunk.times_ns), self.channels[chunk.sensor])
             assert len(chunk.times_ns) > 0
             assert chunk.lost >= 0

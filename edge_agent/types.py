@@ -17,6 +17,8 @@ import numpy.typing as npt
 
 Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
+Values = npt.NDArray[np.float32 | np.float64]
+"""What sensors measure: float32, or float64 where 24 bits are too few, as for a place on the earth."""
 
 
 class SensorState(StrEnum):
@@ -38,7 +40,7 @@ class Chunk:
 
     sensor: str
     times_ns: Int64
-    values: Float32
+    values: Values
     lost: int = 0
     simulated: bool = False
 

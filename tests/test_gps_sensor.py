@@ -17,7 +17,7 @@ import pytest
 from serial_rig import Rig, rig, running, wait_until
 
 from edge_agent.clock import ManualClock, SystemClock
-from edge_agent.sensors.nmea import CHANNELS, GpsSensor, gps_sensor
+from edge_agent.sensors.gps import CHANNELS, GpsSensor, gps_sensor
 from edge_agent.sensors.simulated_gps import NmeaReceiver, SimulatedGps, Track, walk_in_a_circle
 from edge_agent.testing import SensorContract
 from edge_agent.types import SensorState

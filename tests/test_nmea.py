@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from edge_agent.clock import ManualClock
 from edge_agent.errors import SensorError
-from edge_agent.sensors.nmea import CHANNELS, NmeaSession, parse
+from edge_agent.sensors.gps import CHANNELS, NmeaSession
+from edge_agent.sensors.nmea import parse
 from edge_agent.sensors.simulated_gps import sentence
 from edge_agent.types import Chunk, SensorHealth, SensorState
 
@@ -49,7 +50,7 @@ class Bench:
 
     def samples(self) -> list[dict[str, float]]:
         names = [channel.name for channel in CHANNELS]
-        return [dict(zip(names, map(float, chunk.values[0]), strict=True)) for chunk in self.chunks]
+        return [dict(zip(names, chunk.values[0].tolist(), strict=True)) for chunk in self.chunks]
 
 
 def burst(second: int, *, talker: str = "GP", latitude: str = "4717.11437,N") -> bytes:
@@ -232,6 +233,17 @@ def test_one_sentence_against_a_fix_is_enough(bodies: list[str]):
     bench.pause(0.1)
     assert math.isnan(bench.samples()[0]["latitude"])
     assert bench.health.reason == "no fix"
+
+
+def test_a_place_is_as_exact_as_the_receiver_says_it():
+    """Seven decimals of a minute, as receivers with high precision give, are 0.2 mm."""
+    bench = Bench()
+    bench.hear(sentence("GNGGA,083500.00,4717.1143701,N,17933.9152299,W,4,08,1.01,499.6,M,48.0,M,,"))
+    bench.pause(0.2)
+    [sample] = bench.samples()
+    assert sample["latitude"] == pytest.approx(47 + 17.1143701 / 60, abs=1e-12)
+    assert sample["longitude"] == pytest.approx(-179 - 33.9152299 / 60, abs=1e-12)
+    assert sample["fix_quality"] == 4
 
 
 def test_south_and_west_are_negative_and_a_flat_fix_has_no_altitude():

@@ -103,8 +103,9 @@ def arrivals(draw):
     n, channels = draw(st.integers(0, 12)), draw(st.integers(0, 4))
     int64 = st.integers(-(2**63), 2**63 - 1)
     times_ns = np.array(draw(st.lists(int64, min_size=n, max_size=n)), np.int64)
-    raw = draw(st.binary(min_size=4 * n * channels, max_size=4 * n * channels))
-    values = np.frombuffer(raw, np.float32).reshape(n, channels)
+    kind = np.dtype(draw(st.sampled_from([np.float32, np.float64])))
+    size = kind.itemsize * n * channels
+    values = np.frombuffer(draw(st.binary(min_size=size, max_size=size)), kind).reshape(n, channels)
     lost, simulated = draw(st.integers(0, 2**64 - 1)), draw(st.booleans())
     found = Chunk(draw(st.text(min_size=1, max_size=8)), times_ns, values, lost, simulated)
     return Arrival(found, draw(int64), draw(st.integers(0, 2**63)), draw(st.integers(0, 2**32 - 1)))
@@ -128,6 +129,10 @@ def test_the_bytes_of_a_message_are_as_documented():
     assert message.hex(" ", -4) == (
         "d0070000 00000000 03000000 00000000 02000000 02000000 01000000 "
         "e8030000 00000000 0a000000 00000000 0000803f 0000c07f 000000c0 0000003f"
+    )
+    place = Chunk("a", times_ns[:1], np.array([[47.1]]))
+    assert encode(Arrival(place, 2000, WALL_NS, 7)).hex(" ", -4) == (
+        "d0070000 00000000 00000000 00000000 01000000 01000000 02000000 e8030000 00000000 cdcccccc cc8c4740"
     )
 
 

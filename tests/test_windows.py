@@ -295,6 +295,20 @@ def test_age_and_rate_and_jitter_are_measured():
     assert stats.lost == 7
 
 
+def test_float64_values_are_kept_exactly_and_a_window_is_float32_all_the_same():
+    buffer = SampleBuffer(4, 1)
+    buffer.append(np.array([0], np.int64), np.ones((1, 1), np.float32), [])
+    for at in (1, 2, 3, 4):
+        buffer.append(np.array([at], np.int64), np.array([[179.123456789 + at]]), [])
+    assert buffer.since(1, 4)[1][:, 0].tolist() == [179.123456789 + at for at in (1, 2, 3, 4)]
+    times = np.arange(200, dtype=np.int64) * 10 * MS
+    places = 47.0 + 1e-7 * np.arange(200)[:, None] + [[0.0, 60.0]]
+    *_, window = run(imu_windows(), [Chunk("imu", times, places)], int(1.7 * S))
+    got = window.slots["imu"].values
+    assert got.dtype == np.float32
+    np.testing.assert_array_equal(got, places[51:151].astype(np.float32))
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 40), st.booleans()), max_size=60))
 def test_the_buffer_holds_exactly_the_newest_samples_and_their_breaks(chunks):

@@ -5,9 +5,10 @@
     8           uint64      samples known to be lost directly before the chunk
     16          uint32      n, samples
     20          uint32      c, channels
-    24          uint32      flags: bit 0 is set where the chunk is simulated; the others are 0
+    24          uint32      flags: bit 0, the chunk is simulated; bit 1, its values are float64; others are 0
     28          int64[n]    monotonic sample times, ns: the first, then differences, each to the one before
     28 + 8 n    float32[nc] values, sample by sample; NaN for a channel that could not be read
+                            (float64[nc] where bit 1 is set)
 
 Differences, because those of a steady sensor are nearly all alike and compress to almost nothing. Additions
 wrap at 64 bits, so any times come back. The wall clock at the arrival is the log time of the MCAP message.
@@ -33,12 +34,13 @@ int64 arrival_ns        monotonic time of the chunk's arrival; the wall clock is
 uint64 lost             samples known to be lost directly before the chunk
 uint32 n                samples
 uint32 c                channels
-uint32 flags            bit 0: simulated
+uint32 flags            bit 0: simulated; bit 1: values are float64[n*c]
 int64[n] times_ns       monotonic sample times: the first, then differences; sums wrap at 64 bits
 float32[n*c] values     sample by sample; NaN: could not be read
 """
 _HEAD = struct.Struct("<qQIII")
 _SIMULATED = 1
+_DOUBLE = 2
 
 
 class RecordingError(EdgeAgentError, OSError):
@@ -70,10 +72,11 @@ def encode(arrival: Arrival) -> bytes:
     """The message of one arrival. Raises ValueError for a chunk that breaks the promise of `types.Chunk`."""
     chunk = arrival.chunk
     times_ns = np.ascontiguousarray(chunk.times_ns, "<i8")
-    values = np.ascontiguousarray(chunk.values, "<f4")
+    double = chunk.values.dtype == np.float64
+    values = np.ascontiguousarray(chunk.values, "<f8" if double else "<f4")
     if times_ns.ndim != 1 or values.ndim != 2 or len(values) != len(times_ns):
         raise ValueError(f"times of shape {times_ns.shape} and values of shape {values.shape} do not fit")
-    flags = _SIMULATED if chunk.simulated else 0
+    flags = _SIMULATED * chunk.simulated | _DOUBLE * double
     try:
         head = _HEAD.pack(arrival.arrival_ns, chunk.lost, *values.shape, flags)
     except struct.error as error:
@@ -88,14 +91,16 @@ def decode(data: bytes, sensor: str, wall_ns: int, sequence: int) -> Arrival:
     if len(data) < _HEAD.size:
         raise ValueError(f"{len(data)} bytes are no chunk")
     arrival_ns, lost, samples, channels, flags = _HEAD.unpack_from(data)
-    if len(data) != _HEAD.size + 8 * samples + 4 * samples * channels or flags & ~_SIMULATED:
+    kind = np.dtype("<f8" if flags & _DOUBLE else "<f4")
+    expected = _HEAD.size + 8 * samples + kind.itemsize * samples * channels
+    if len(data) != expected or flags & ~(_SIMULATED | _DOUBLE):
         raise ValueError(f"{len(data)} bytes with flags {flags} are no chunk of {samples} x {channels}")
     steps_ns = np.frombuffer(data, "<i8", samples, _HEAD.size)
-    values = np.frombuffer(data, "<f4", samples * channels, _HEAD.size + 8 * samples)
+    values = np.frombuffer(data, kind, samples * channels, _HEAD.size + 8 * samples)
     chunk = Chunk(
         sensor,
         np.cumsum(steps_ns, dtype=np.int64),
-        values.reshape(samples, channels).astype(np.float32),
+        values.reshape(samples, channels).astype(kind.newbyteorder("=")),
         lost,
         bool(flags & _SIMULATED),
     )

@@ -142,8 +142,8 @@ class SensorFactory:
 
     def _line(self, sensor: settings.GpsSensor | settings.LidarSensor) -> Sensor:
         """A device that speaks its own protocol on a serial line."""
+        from edge_agent.sensors.gps import gps_sensor  # noqa: PLC0415
         from edge_agent.sensors.ld06 import ld06_sensor  # noqa: PLC0415
-        from edge_agent.sensors.nmea import gps_sensor  # noqa: PLC0415
         from edge_agent.sensors.rplidar import rplidar_sensor  # noqa: PLC0415
 
         makers = {"ld06": ld06_sensor, "ld19": ld06_sensor, "rplidar_a1": rplidar_sensor}
