@@ -152,8 +152,9 @@ class RandomModel:
     adapter: Adapter
 
 
-SLOTS = ("imu_phone", "imu_watch", "audio", "air", "gaze")
-"""Motion, sound, a slow series with facts of its own, and one whose head reads numbers."""
+SLOTS = ("imu_phone", "imu_watch", "audio")
+WIDE = (*SLOTS, "air", "gaze")
+"""Also a slow series with facts of its own, and a slot whose head reads numbers."""
 N_TOKENS = {
     "imu_phone": encoders.IMU_TOKENS,
     "imu_watch": encoders.IMU_TOKENS,
@@ -161,28 +162,31 @@ N_TOKENS = {
     "air": 10,
     "gaze": 4,
 }
-OWN_HEADS = tuple(h for h in HEADS.values() if set(h.slots) <= set(SLOTS))
+
+
+def heads_of(slots: tuple[str, ...]) -> tuple[HeadSpec, ...]:
+    return tuple(h for h in HEADS.values() if set(h.slots) <= set(slots))
 
 
 @cache
-def shared() -> RandomModel:
+def shared(slots: tuple[str, ...] = SLOTS) -> RandomModel:
     """One folder for a whole test run; tests that change it take a copy."""
     folder = Path(tempfile.mkdtemp(prefix="random-model-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return write_model(folder)
+    return write_model(folder, slots=slots)
 
 
-def write_model(folder: Path, seed: int = 0) -> RandomModel:
+def write_model(folder: Path, seed: int = 0, slots: tuple[str, ...] = SLOTS) -> RandomModel:
     """Encoders, adapter, language model and, last, the manifest."""
     language = write_language(folder, seed=seed)
     torch.manual_seed(seed)
-    built = {slot: _encoder(slot) for slot in SLOTS}
+    built = {slot: _encoder(slot) for slot in slots}
     for slot, module in built.items():
         shape = input_shape(describe_slot(slot, N_TOKENS[slot]))
         onnx_writer.write_encoder(folder / f"{slot}.onnx", module, shape)
-    adapter = _adapter()
+    adapter = _adapter(slots)
     onnx_writer.write_adapter(folder / "adapter.onnx", adapter)
-    manifest = make_manifest(folder)
+    manifest = make_manifest(folder, slots)
     manifests.write(folder, manifest)
     return RandomModel(folder, manifest, language, built, adapter)
 
@@ -192,10 +196,10 @@ def _encoder(slot: str) -> torch.nn.Module:
     return encoders.build(encoders.EncoderConfig(spec.encoder, outputs_of(spec), shape=spec.shape)).eval()
 
 
-def _adapter() -> Adapter:
+def _adapter(slots: tuple[str, ...]) -> Adapter:
     config = AdapterConfig(
-        slots=tuple(N_TOKENS.items()),
-        heads=tuple(HeadShape(h.name, h.width, h.slots, h.regression) for h in OWN_HEADS),
+        slots=tuple((s, N_TOKENS[s]) for s in slots),
+        heads=tuple(HeadShape(h.name, h.width, h.slots, h.regression) for h in heads_of(slots)),
         n_embd=CONFIG.n_embd,
         n_layer=CONFIG.n_layer,
     )
@@ -206,19 +210,21 @@ def _adapter() -> Adapter:
     return adapter
 
 
-def make_manifest(folder: Path) -> Manifest:
+def make_manifest(folder: Path, slots: tuple[str, ...] = SLOTS) -> Manifest:
     """A manifest for the files in `folder`, with thresholds that let every answer through."""
-    names = [*(f"{s}.onnx" for s in SLOTS), "adapter.onnx", "lm-q8_0.gguf"]
+    names = [*(f"{s}.onnx" for s in slots), "adapter.onnx", "lm-q8_0.gguf"]
     return Manifest(
         format=2,
         name="random",
         version="0",
         licence="Apache-2.0",
         source="random",
-        slots=tuple(describe_slot(s, N_TOKENS[s]) for s in SLOTS),
-        tasks=tuple(_task(h, 300 + 50 * i) for i, h in enumerate(OWN_HEADS) if not h.regression),
-        numbers=tuple(_numbers(h) for h in OWN_HEADS if h.regression),
-        facts=(SlotFacts(slot="air", facts=tuple(map(fact_of, SLOT_FACTS["air"]))),),
+        slots=tuple(describe_slot(s, N_TOKENS[s]) for s in slots),
+        tasks=tuple(_task(h, 300 + 50 * i) for i, h in enumerate(heads_of(slots)) if not h.regression),
+        numbers=tuple(_numbers(h) for h in heads_of(slots) if h.regression),
+        facts=tuple(
+            SlotFacts(slot=s, facts=tuple(map(fact_of, f))) for s, f in SLOT_FACTS.items() if s in slots
+        ),
         adapter=AdapterSpec(
             file="adapter.onnx", d_token=128, n_soft=8, n_embd=CONFIG.n_embd, n_layer=CONFIG.n_layer
         ),
