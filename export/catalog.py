@@ -258,7 +258,7 @@ _HEADS = (
     ),
     HeadSpec(
         "gaze", "gaze_estimation", ("gaze",), "simulate.gaze:PHONE",
-        "where does the person look?", " The person looks {gaze_x} across and {gaze_y} down.", "the gaze",
+        "where do the eyes look?", " The person looks {gaze_x} across and {gaze_y} down.", "the gaze",
         numbers=("x_cm", "y_cm"),
         facts=(Fact("gaze_x", "centimetres", 1), Fact("gaze_y", "centimetres", 1, first=1, last=1)),
         kind="simulated",
@@ -277,7 +277,7 @@ _HEADS = (
     HeadSpec(
         "motion", "pose_estimation", ("lidar",), "simulate.lidar:MOTION",
         "how did the robot move?", " The robot moved {motion_way} and turned {motion_turn}.",
-        "the motion of the robot",
+        "the way of the robot",
         numbers=("dx_m", "dy_m", "dtheta_rad"),
         facts=(
             Fact("motion_way", "metres", 2, "norm", 0, 1),
