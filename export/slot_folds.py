@@ -25,7 +25,7 @@ from tqdm import tqdm
 from export.catalog import HEADS, SLOTS, EncoderKind, HeadSpec, SlotSpec
 from export.datasets.common import DatasetMissingError, Fold, Samples
 from export.scores import classification, regression
-from export.train_slots import HeadData, SlotOptions, SlotTrainer, predict
+from export.train_slots import HeadData, SlotOptions, SlotTrainer, as_steps, predict
 
 SETS = Path("runs") / "sets"
 TREES = 100
@@ -102,9 +102,9 @@ def _named(head: HeadSpec, labels: Sequence[str], outputs: Sequence[str]) -> Hea
 def _fold(slot: SlotSpec, head: HeadSpec, samples: Samples, fold: Fold, seed: int) -> dict[str, Any]:
     began = time.monotonic()
     train, test = samples[fold.train], samples[fold.test]
-    data = HeadData.of(head, train, slice(0, head.width))
+    data = HeadData.of(head, train, slice(0, head.width), slot.shape[0])
     network = SlotTrainer(slot, [data], replace(OPTIONS, seed=seed), outputs=head.width).run(progress=False)
-    out = predict(network, test.x).logits.numpy()
+    out = predict(network, as_steps(test.x, slot.shape[0])).logits.numpy()
     if head.regression:
         assert data.scaling is not None
         k = len(head.numbers)
