@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from itertools import combinations
 from typing import Any
@@ -74,7 +75,8 @@ def _classes(heads: Heads, spec: HeadSpec, group: Group) -> Fitted:
         "temperature": round(temperature, 4),
         "threshold": round(threshold, 4),
         "novelty_threshold": round(calibration.fit_novelty_threshold(energies), 4),
-        "conformal": round(conformal_threshold(p, truth, COVERAGE), 6),
+        # Rounded down: a label of just that probability belongs to the set.
+        "conformal": math.floor(1e6 * conformal_threshold(p, truth, COVERAGE)) / 1e6,
         "validation_accuracy": round(float(correct.mean()), 4),
         "validation_answered": round(float(answered.mean()), 4),
         "validation_accuracy_of_answered": round(float(correct[answered].mean()), 4)
