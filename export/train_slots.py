@@ -105,7 +105,9 @@ def vary(slot: SlotSpec, x: Tensor, generator: torch.Generator) -> tuple[Tensor,
     n, _, channels = x.shape
     noise = torch.randn(x.shape, generator=generator)
     gain = 1 + slot.gain * torch.randn(n, 1, 1, generator=generator)
-    x = x * gain + slot.noise * noise + slot.drift * torch.randn(n, 1, 1, generator=generator)
+    varied = x * gain + slot.noise * noise + slot.drift * torch.randn(n, 1, 1, generator=generator)
+    # A beam without an echo is 0 on every device: with noise on it, it would pass for one that was seen.
+    x = torch.where(x > 0, varied, x) if slot.encoder == "scan" else varied
     if slot.shift and slot.grid:
         x = _shifted(slot, x, generator)
     taken = torch.rand(n, channels, generator=generator) < MISSING_CHANNEL
@@ -268,10 +270,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("slots", nargs="*", default=trained_here(), metavar="SLOT", choices=[*SLOTS, []])
+    known = trained_here()
+    parser.add_argument("slots", nargs="*", default=known, metavar="SLOT", help=", ".join(known))
     parser.add_argument("--folder", type=Path, default=SHIPPED)
     parser.add_argument("--threads", type=int, default=1)
     parsed = parser.parse_args(arguments)
+    if unknown := sorted(set(parsed.slots) - set(known)):
+        parser.error(f"no slot that is trained here: {', '.join(unknown)}; there are {', '.join(known)}")
     torch.set_num_threads(parsed.threads)
     for name in parsed.slots:
         train_shipped(name, parsed.folder)
