@@ -241,8 +241,8 @@ _HEADS = (
         "nearby", "event_detection", ("depth",), "simulate.depth:EVENTS",
         "what is in front of the depth sensor?", " In front of the sensor there is", "the depth reading",
         {
-            "nothing": "nothing", "person_near": "somebody near", "approaching": "approaching movement",
-            "leaving": "leaving movement", "hand_swipe_left": "left swipe of a palm",
+            "nothing": "nothing", "person_near": "somebody near", "approaching": "approaching company",
+            "leaving": "leaving company", "hand_swipe_left": "left swipe of a palm",
             "hand_swipe_right": "right swipe of a palm",
         },
         kind="simulated",
