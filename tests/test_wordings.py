@@ -10,37 +10,15 @@ from string import Formatter
 import pytest
 
 from export import questions as q
+from export.catalog import ACTIVITY, HEADS, classes, numbers
+from export.catalog import EVENT as SOUND
 from export.wordings import FAMILIES, MEASURED, WORDINGS, Wordings
 
-ACTIVITY, SOUND = "activity_recognition", "event_detection"
 EVERY = WORDINGS | MEASURED
 NEW = {name: w for name, w in EVERY.items() if name not in (ACTIVITY, SOUND)}
-NUMBERS = ("gaze", "distance", "motion", "walls", *MEASURED)
-CLASSES = [name for name in EVERY if name not in NUMBERS]
-PHRASES = {
-    ACTIVITY: ("seated", "sitting down", "standing up", "turning around", "walking"),
-    SOUND: (
-        "dog barking", "rain falling", "sea waves", "baby crying", "clock ticking", "sneezing",
-        "helicopter noise", "chainsaw noise", "rooster crowing", "fire crackling", "silence",
-    ),
-    "posture": (
-        "absent", "lying on the bed", "sitting on the bed", "standing", "resting on the floor",
-        "down on the floor", "fallen in the shower", "showering", "washing at the sink",
-        "upright at the toilet", "using the toilet",
-    ),
-    "touch": ("thumb", "another finger"),
-    "travel": ("on foot", "by car"),
-    "sign": ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
-    "hand": ("open", "closed", "pointing"),
-    "finger": ("still", "circling clockwise", "turning counterclockwise", "moving"),
-    "occupancy": ("empty", "occupied"),
-    "people": ("none", "one", "two", "three"),
-    "nearby": (
-        "nothing", "a person standing", "someone approaching", "someone leaving", "a hand swiping left",
-        "a hand swiping right",
-    ),
-    "scene": ("still", "moving left", "moving right", "coming closer", "going away"),
-}  # fmt: skip
+NUMBERS = (*(head.name for head in numbers()), *MEASURED)
+CLASSES = [head.name for head in classes()]
+PHRASES = {name: tuple(head.phrases.values()) for name, head in HEADS.items() if head.phrases}
 """As the classes are said; a filled question must not be taken for one about something else."""
 FAMILY_TUPLES = {
     "before": (FAMILIES.before, 30, set()), "before_of": (FAMILIES.before_of, 20, {"noun"}),
