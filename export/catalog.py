@@ -242,8 +242,8 @@ _HEADS = (
         "what is in front of the depth sensor?", " In front of the sensor there is", "the depth reading",
         {
             "nothing": "nothing", "person_near": "somebody near", "approaching": "approaching company",
-            "leaving": "leaving company", "hand_swipe_left": "left swipe of a palm",
-            "hand_swipe_right": "right swipe of a palm",
+            "leaving": "leaving company", "hand_swipe_left": "left swipe",
+            "hand_swipe_right": "right swipe",
         },
         kind="simulated",
     ),

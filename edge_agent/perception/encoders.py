@@ -63,8 +63,8 @@ class Encoder:
                 hint="the sensor's channels must be those the manifest names for the slot",
             )
         mask = self._all
-        if window.missing.any() and mask.shape[1] == len(window.missing):
-            mask = 1.0 - window.missing[None].astype(np.float32)
+        if window.missing_channels.any() and self.slot.features == "raw":
+            mask = 1.0 - window.missing_channels[None].astype(np.float32)
         out = self._session.run({"x": self._features(window.values)[None], "mask": mask})
         return Features(out["tokens"][0], out["pooled"][0], out["logits"][0])
 

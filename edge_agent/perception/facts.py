@@ -7,13 +7,25 @@ unusable (`fill` says which).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
+import numpy.typing as npt
 
 from edge_agent.manifest import Fact, Manifest, NumberHead
 from edge_agent.types import Float32, NumberPercept, Window
 
+Float64 = npt.NDArray[np.float64]
+
+_REDUCE: dict[str, Callable[[Float64], float]] = {
+    "value": lambda v: float(v[0]),
+    "first": lambda v: float(v[0]),
+    "last": lambda v: float(v[-1]),
+    "min": lambda v: float(v.min()),
+    "max": lambda v: float(v.max()),
+    "mean": lambda v: float(v.mean()),
+    "norm": lambda v: float(np.linalg.norm(v)),
+}
 _BRACED = re.compile(r"\{([^{}]*)\}")
 
 
@@ -23,8 +35,9 @@ def of_window(manifest: Manifest, window: Window) -> dict[str, str]:
     for slot in manifest.facts:
         if (part := window.slots.get(slot.slot)) is None:
             continue
+        missing = part.missing_channels if len(part.missing_channels) else np.zeros(part.values.shape[1], bool)
         for fact in slot.facts:
-            if not part.missing[fact.first]:
+            if not missing[fact.first]:
                 found[fact.name] = worded(fact, part.values[:, fact.first])
     return found
 
@@ -36,16 +49,7 @@ def of_head(head: NumberHead, found: NumberPercept) -> dict[str, str]:
 
 def worded(fact: Fact, values: Float32) -> str:
     """A fact as it is said: values (n,) reduced to one number, scaled, rounded, with its unit."""
-    reduced = {
-        "value": lambda v: v[0],
-        "first": lambda v: v[0],
-        "last": lambda v: v[-1],
-        "min": np.min,
-        "max": np.max,
-        "mean": np.mean,
-        "norm": np.linalg.norm,
-    }[fact.reduce](np.asarray(values, np.float64))
-    number = f"{fact.scale * float(reduced):.{fact.decimals}f}"
+    number = f"{fact.scale * _REDUCE[fact.reduce](np.asarray(values, np.float64)):.{fact.decimals}f}"
     if float(number) == 0:
         number = number.removeprefix("-")
     return f"{number} {fact.unit}".strip()
