@@ -13,9 +13,8 @@ import numpy as np
 import onnxruntime
 
 from benchmarks import timing
-from edge_agent.perception.adapter import TASK_ORDER
 from edge_agent.perception.encoders import window_shape
-from edge_agent.perception.features import log_mel
+from edge_agent.perception.features import local_metres, log_mel
 from edge_agent.perception.pipeline import Pipeline
 from edge_agent.types import SlotWindow, Window
 
@@ -46,23 +45,23 @@ def plain_path(pipeline: Pipeline, window: Window) -> Callable[[], object]:
     manifest = pipeline.manifest
     encoders = {slot.name: session(pipeline.folder / slot.encoder) for slot in manifest.slots}
     adapter = session(pipeline.folder / manifest.adapter.file)
-    rows = [TASK_ORDER.index(task.name) for task in manifest.tasks] + [TASK_ORDER.index("dialog")]
-    task = np.array(rows, dtype=np.int64)
-    mask = np.ones((len(rows), len(manifest.slots)), dtype=np.float32)
+    features = {"raw": lambda v: v, "log_mel": lambda v: log_mel(v[:, 0]), "local_metres": local_metres}
+    mask = np.ones((1, len(manifest.slots)), dtype=np.float32)
 
     def run() -> object:
-        tokens, pooled = [], []
+        tokens, pooled, logits = [], [], []
         for slot in manifest.slots:
-            values = window.slots[slot.name].values
-            x = values if slot.features == "raw" else log_mel(values[:, 0])
-            out = encoders[slot.name].run(["tokens", "pooled"], {"x": x[None]})
+            x = features[slot.features](window.slots[slot.name].values)[None]
+            inputs = {"x": x, "mask": np.ones((1, x.shape[2]), np.float32)}
+            out = encoders[slot.name].run(["tokens", "pooled", "logits"], inputs)
             tokens.append(out[0])
             pooled.append(out[1])
-        inputs = {
-            "tokens": np.repeat(np.concatenate(tokens, axis=1), len(rows), axis=0),
-            "pooled": np.repeat(np.stack(pooled, axis=1), len(rows), axis=0),
-        }
-        return adapter.run(None, {**inputs, "mask": mask, "task": task})
+            logits.append(out[2])
+        joined = {
+            "tokens": np.concatenate(tokens, axis=1), "pooled": np.stack(pooled, axis=1),
+            "logits": np.concatenate(logits, axis=1),
+        }  # fmt: skip
+        return adapter.run(None, {**joined, "mask": mask})
 
     return run
 

@@ -11,7 +11,8 @@ from edge_agent.perception.answer import NO_DATA, AnswerLimits, Answers, claimed
 from edge_agent.perception.client import whole_sentences
 from edge_agent.types import AnswerSource, Percept, TaskPercept
 from export import questions
-from export.labels import ACTIVITY, EVENT, PHRASES
+from export.catalog import ACTIVITY, EVENT, HEADS
+from export.wordings import FAMILIES, MEASURED, WORDINGS
 
 SECOND_NS = 1_000_000_000
 NOW_NS = 100 * SECOND_NS
@@ -86,13 +87,12 @@ def test_a_slot_without_a_configured_sensor_is_not_claimed(manifest):
 def test_questions_the_model_was_trained_on_reach_the_model(answers):
     """No wording of the training set may be mistaken for one about a sensor that is not there."""
     plain = [
-        *questions.ACTIVITY_QUERY, *questions.EVENT_QUERY, *questions.WHY[ACTIVITY], *questions.WHY[EVENT],
         *questions.WHICH_SENSOR, *questions.FOLLOW_SENSOR, *questions.FOLLOW_WHY, *questions.UNKNOWABLE,
         *questions.IDENTITY, *questions.MEDICAL, *questions.HELP, *questions.BOTH_QUERY,
+        *FAMILIES.before, *FAMILIES.conflict, *FAMILIES.advice, *FAMILIES.small_talk,
         *(w.format(s=s) for w in questions.ONE_SENSOR for s in ("the phone", "the watch", "the microphone")),
         *(w.format(x=x, y="silence", z="turning around")
-          for t in (ACTIVITY, EVENT) for x in PHRASES[t].values()
-          for w in (*questions.YES_NO[t], *questions.FALSE_PREMISE[t], *questions.CHOICE[t])),
+          for t in (ACTIVITY, EVENT) for x in HEADS[t].phrases.values() for w in WORDINGS[t].every),
     ]  # fmt: skip
     assert len(plain) > 200
     for question in plain:
@@ -256,6 +256,43 @@ def test_a_cut_text_ends_at_its_last_whole_sentence():
     assert whole_sentences("It is 3.5 m. I know", cut=True) == "It is 3.5 m."
     assert whole_sentences("I know it from", cut=True) == ""
     assert whole_sentences(" I know it from ", cut=False) == "I know it from"
+
+
+@pytest.fixture(scope="module")
+def wide():
+    return Answers(random_model.shared(random_model.WIDE).manifest)
+
+
+SEEN = dataclasses.replace(
+    percept(task("occupancy", "empty", alpha={"air": 1.0}), present=("air", "gaze")),
+    facts={"temperature": "21.4 degrees", "gaze_x": "3.1 centimetres", "gaze_y": "7.0 centimetres"},
+)
+
+
+def test_numbers_are_told_from_the_facts(wide):
+    assert wide.fallback(SEEN, MEASURED["temperature"].query[0]) == "The temperature is 21.4 degrees."
+    looks = wide.fallback(SEEN, HEADS["gaze"].question)
+    assert looks == "The person looks 3.1 centimetres across and 7.0 centimetres down."
+    assert wide.objection(looks, SEEN) == ""
+    assert "not measured: 21.5" in wide.objection("The temperature is 21.5 degrees.", SEEN)
+
+
+def test_a_number_that_was_not_measured_is_not_told(wide):
+    assert wide.fallback(SEEN, MEASURED["humidity"].query[0]) == (
+        "There is no data from the air sensor, so I cannot say."
+    )
+
+
+def test_a_question_about_a_silent_number_is_refused(wide):
+    silent = percept(task(ACTIVITY, "walking"))
+    draft = wide.screen(MEASURED["temperature"].query[0], silent, NOW_NS)
+    assert draft.source is AnswerSource.REFUSAL
+    assert "no data from the air sensor" in draft.text
+
+
+def test_facts_are_evidence(wide):
+    facts = {e["fact"]: e["value"] for e in wide.evidence(SEEN, NOW_NS) if "fact" in e}
+    assert facts == dict(SEEN.facts)
 
 
 def test_lists_read_as_english():

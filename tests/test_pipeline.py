@@ -18,17 +18,15 @@ from hypothesis import strategies as st
 
 from edge_agent import manifest as manifests
 from edge_agent.errors import ModelError
-from edge_agent.perception import calibration
-from edge_agent.perception.adapter import TASK_ORDER, Adapter, Query
+from edge_agent.perception import calibration, facts
 from edge_agent.perception.encoders import Encoder
-from edge_agent.perception.features import log_mel
+from edge_agent.perception.features import local_metres, log_mel
 from edge_agent.perception.pipeline import Pipeline
 from export import onnx_writer
-from export.labels import ACTIVITY, EVENT, SLOTS
-from export.networks.adapter import TASKS
+from export.catalog import ACTIVITY, EVENT
 
 TOLERANCE = 1e-4
-ALL = tuple(SLOTS)
+ALL = random_model.SLOTS
 SUBSETS = [c for n in range(4) for c in itertools.combinations(ALL, n)]
 
 
@@ -57,40 +55,38 @@ def rewrite(folder, change):
 
 
 def torch_inputs(model, window):
-    tokens, pooled, mask, logits = [], [], [], {}
+    """What the adapter takes, by torch: tokens, pooled, logits and mask, and each slot's own logits."""
+    tokens, pooled, logits, mask, alone = [], [], [], [], {}
     for slot, module in model.encoders.items():
+        x = torch.zeros(1, *random_model.window(slot).slots[slot].values.shape)
+        if slot in window.slots:
+            x = torch.from_numpy(window.slots[slot].values)[None]
+        x = torch.from_numpy(log_mel(x[0, :, 0].numpy()))[None] if slot == "audio" else x
         with torch.no_grad():
-            if slot in window.slots:
-                x = window.slots[slot].values
-                x = log_mel(x[:, 0]) if slot == "audio" else x
-                out = module(torch.from_numpy(x)[None])
-                logits[slot] = out.logits[0].numpy()
-                tokens.append(out.tokens)
-                pooled.append(out.pooled)
-            else:
-                n = random_model.N_TOKENS[slot]
-                tokens.append(torch.zeros(1, n, 128))
-                pooled.append(torch.zeros(1, 128))
-        mask.append(float(slot in window.slots))
-    return torch.cat(tokens, 1), torch.stack(pooled, 1), torch.tensor([mask]), logits
+            out = module(x, torch.ones(1, x.shape[2]))
+        present = float(slot in window.slots)
+        tokens.append(present * out.tokens)
+        pooled.append(present * out.pooled)
+        logits.append(present * out.logits)
+        mask.append(present)
+        alone[slot] = out.logits[0].numpy()
+    stacked = torch.cat(tokens, 1), torch.stack(pooled, 1), torch.cat(logits, 1), torch.tensor([mask])
+    return stacked, alone
 
 
 @pytest.mark.parametrize("slots", SUBSETS, ids=lambda s: "+".join(s) or "none")
 def test_a_percept_holds_the_numbers_of_torch_for_every_subset(model, pipeline, slots):
     window = random_model.window(*slots, seed=5)
     percept = pipeline.perceive(window)
-    tokens, pooled, mask, _ = torch_inputs(model, window)
+    inputs, _ = torch_inputs(model, window)
     with torch.no_grad():
-        dialog = model.adapter(tokens, pooled, mask, torch.tensor([TASKS.index("dialog")]))
-    assert np.abs(percept.conditioning.soft - dialog.soft[0].numpy()).max() < TOLERANCE
-    assert np.abs(percept.conditioning.control - dialog.control[0].numpy()).max() < TOLERANCE
+        out = model.adapter(*inputs)
+    assert np.abs(percept.conditioning.soft - out.soft[0].numpy()).max() < TOLERANCE
+    assert np.abs(percept.conditioning.control - out.control[0].numpy()).max() < TOLERANCE
     serves = {ACTIVITY: {"imu_phone", "imu_watch"}, EVENT: {"audio"}}
     assert set(percept.tasks) == {t for t, s in serves.items() if s & set(slots)}
     for task, found in percept.tasks.items():
-        allowed = torch.tensor([[float(s in serves[task] and s in slots) for s in SLOTS]])
-        with torch.no_grad():
-            out = model.adapter(tokens, pooled, allowed, torch.tensor([TASKS.index(task)]))
-        expected = out.logits[task][0].softmax(-1).numpy()
+        expected = out.heads[task][0].softmax(-1).numpy()
         assert np.abs(np.array(list(found.probabilities.values())) - expected).max() < TOLERANCE
         assert found.probability == max(found.probabilities.values())
         assert found.probabilities[found.label] == found.probability
@@ -98,6 +94,87 @@ def test_a_percept_holds_the_numbers_of_torch_for_every_subset(model, pipeline, 
         assert sum(found.alpha.values()) == pytest.approx(1.0, abs=1e-5)
     assert percept.present == slots
     assert set(percept.missing) == set(ALL) - set(slots)
+
+
+def test_a_head_that_reads_numbers_gives_them_in_their_units_with_a_deviation():
+    wide = random_model.shared(random_model.WIDE)
+    window = random_model.window("gaze", seed=4)
+    percept = Pipeline(wide.folder).perceive(window)
+    inputs, _ = torch_inputs(wide, window)
+    with torch.no_grad():
+        mean, log_sigma = wide.adapter(*inputs).heads["gaze"][0].chunk(2)
+    found = percept.numbers["gaze"]
+    assert found.values == pytest.approx(1.0 + 2.0 * mean.numpy(), abs=1e-4)
+    assert found.sigma == pytest.approx(2.0 * 1.5 * log_sigma.exp().numpy(), rel=1e-3)
+    assert found.alpha == {"gaze": pytest.approx(1.0)}
+    assert percept.facts["gaze_x"] == f"{found.values[0]:.1f} centimetres"
+    assert not percept.tasks
+
+
+def test_what_a_slot_measures_is_a_fact_without_a_network():
+    pipeline = Pipeline(random_model.shared(random_model.WIDE).folder)
+    window = random_model.window("air")
+    air = window.slots["air"]
+    air.values[:] = np.array([21.44, 40.6, 312.0, 640.0])
+    air.values[0, 0] = 19.0
+    said = pipeline.perceive(window).facts
+    assert said["temperature"] == "21.4 degrees"
+    assert said["temperature_before"] == "19.0 degrees"
+    assert said["humidity"] == "41 percent"
+    dark = replace(air, missing_channels=np.array([False, False, True, False]))
+    partly = pipeline.perceive(replace(window, slots={"air": dark}))
+    assert "light" not in partly.facts
+    assert partly.facts["co2"] == "640 ppm"
+
+
+def test_a_missing_channel_is_masked_and_not_taken_for_its_value():
+    pipeline = Pipeline(random_model.shared(random_model.WIDE).folder)
+    window = random_model.window("air", seed=3)
+    air = window.slots["air"]
+    lacks = np.array([False, True, False, False])
+
+    def soft(humidity, missing):
+        values = air.values.copy()
+        values[:, 1] = humidity
+        slot = replace(air, values=values, missing_channels=missing)
+        return pipeline.perceive(replace(window, slots={"air": slot})).conditioning.soft
+
+    assert np.array_equal(soft(0.0, lacks), soft(5.0, lacks))
+    assert np.abs(soft(0.0, ~lacks & lacks) - soft(5.0, ~lacks & lacks)).max() > 1e-4
+
+
+def test_only_the_encoders_of_configured_slots_are_loaded(model):
+    pipeline = Pipeline(model.folder, configured=("audio",))
+    percept = pipeline.perceive(random_model.window(*ALL))
+    assert percept.present == ("audio",)
+    assert set(percept.tasks) == {EVENT}
+
+
+def test_a_braced_name_that_is_no_fact_is_found():
+    assert facts.fill("It is {a}, it was {b}.", {"a": "1 m", "b": "2 m"}) == ("It is 1 m, it was 2 m.", "")
+    assert facts.fill("It is {a} {c}.", {"a": "1 m"}) == ("It is 1 m {c}.", "c")
+    assert facts.fill("no number", {}) == ("no number", "")
+
+
+@given(
+    st.floats(-80, 80), st.floats(-180, 180),
+    st.lists(st.tuples(st.floats(-500, 500), st.floats(-500, 500)), min_size=2, max_size=6),
+)  # fmt: skip
+@settings(max_examples=50, deadline=None)
+def test_degrees_become_the_metres_that_were_walked(latitude, longitude, steps):
+    """Against the haversine distance, across the date line too."""
+    radius = 6371008.8
+    path = [(latitude, longitude)]
+    for east, north in steps:
+        lat, lon = path[-1]
+        lon += np.degrees(east / radius / np.cos(np.radians(lat)))
+        path.append((lat + np.degrees(north / radius), (lon + 180) % 360 - 180))
+    metres = local_metres(np.array(path))
+    assert metres[-1].tolist() == [0.0, 0.0]
+    lat, lon = np.radians(np.array(path)).T
+    a = np.sin((lat - lat[-1]) / 2) ** 2 + np.cos(lat) * np.cos(lat[-1]) * np.sin((lon - lon[-1]) / 2) ** 2
+    true = 2 * radius * np.arcsin(np.sqrt(a))
+    assert np.hypot(*metres.T) == pytest.approx(true, rel=0.01, abs=0.05)
 
 
 def test_an_absent_slot_is_not_the_same_as_a_silent_one(pipeline):
@@ -130,7 +207,7 @@ def test_temperature_and_threshold_come_from_the_manifest(model, tmp_path):
 def test_novelty_is_the_energy_of_the_most_used_encoder(model, pipeline, tmp_path):
     window = random_model.window("imu_phone", "imu_watch", seed=3)
     found = pipeline.perceive(window).tasks[ACTIVITY]
-    *_, logits = torch_inputs(model, window)
+    _, logits = torch_inputs(model, window)
     most_used = max(found.alpha, key=found.alpha.get)
     assert found.novelty == pytest.approx(-np.log(np.exp(logits[most_used]).sum()), abs=1e-4)
     folder = copy_of(model, tmp_path)
@@ -159,21 +236,6 @@ def test_a_window_of_another_shape_is_refused(pipeline):
     short = replace(window.slots["imu_phone"], values=np.zeros((50, 6), np.float32))
     with pytest.raises(ModelError, match=r"\(50, 6\).*\(100, 6\)"):
         pipeline.perceive(replace(window, slots={"imu_phone": short}))
-
-
-def test_task_embeddings_are_in_the_order_of_the_network():
-    assert TASK_ORDER == TASKS
-
-
-def test_rows_of_one_call_do_not_touch_each_other(model, pipeline):
-    features = pipeline.encode(random_model.window(*ALL, seed=9))
-    adapter = Adapter(model.folder, model.manifest)
-    queries = [Query(t, frozenset(s)) for t, s in [(ACTIVITY, ALL), (EVENT, ALL[:1]), ("dialog", ())]]
-    together = adapter(features, queries)
-    for query, reading in zip(queries, together, strict=True):
-        (alone,) = adapter(features, [query])
-        assert np.allclose(alone.conditioning.soft, reading.conditioning.soft, atol=1e-6)
-        assert alone.alpha == pytest.approx(reading.alpha, abs=1e-6)
 
 
 # -- folders that must not load ------------------------------------------------------------------------
@@ -240,7 +302,7 @@ def test_log_mel_at_another_rate_is_refused(model):
 # -- the written files ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [*(f"{s}.onnx" for s in SLOTS), "adapter.onnx"])
+@pytest.mark.parametrize("name", [*(f"{s}.onnx" for s in ALL), "adapter.onnx"])
 def test_onnx_files_are_plain_and_speak_of_no_machine(model, name):
     network = onnx.load(model.folder / name)
     assert {o.domain for o in network.opset_import} <= {"", "ai.onnx"}
