@@ -154,7 +154,7 @@ _SLOTS = (
     ),
     SlotSpec(
         "video", "video", "wall", "the video camera", "grid", (8, 24, 32, 3, 0), 8.0,
-        gain=0.1, noise=0.02, drift=0.05,
+        gain=0.1, noise=0.02, drift=0.05, steps=500,
     ),
     SlotSpec(
         "camera", "camera", "robot or wall", "the camera", "grid", (1, 24, 32, 3, 0), 2.0,
