@@ -24,6 +24,7 @@ from edge_agent.manifest import (
 )
 from edge_agent.perception.encoders import input_shape
 from edge_agent.perception.prompt import PREFIX, QUESTION
+from edge_agent.sensors.video_frames import Pixels
 from export import catalog, gguf_writer, onnx_writer
 from export import tokenizer as bpe
 from export.calibrate import calibrate
@@ -131,8 +132,12 @@ def describe_slot(name: str, n_tokens: int) -> Slot:
     spec = SLOTS[name]
     heads = catalog.heads_of(name)
     info = heads[0].reader.INFO
-    channels = ("latitude", "longitude") if spec.features == "local_metres" else info.channels
-    units = ("deg", "deg") if spec.features == "local_metres" else info.units
+    channels, units = info.channels, info.units
+    if spec.features == "local_metres":  # the reader has the metres that a receiver's degrees become
+        channels, units = ("latitude", "longitude"), ("deg", "deg")
+    if spec.modality in ("image", "camera", "video"):
+        pixels = Pixels(spec.shape[2], spec.shape[1])
+        channels, units = tuple(p.name for p in pixels), ("",)
     return Slot(
         name=name, modality=spec.modality, placement=spec.placement, encoder=f"{name}.onnx",
         features=spec.features, sampling=spec.sampling, channels=channels,
