@@ -55,9 +55,7 @@ class File(_Frozen):
     size_bytes: Annotated[int, Field(ge=0)]
 
 
-Names = Annotated[
-    tuple[str, ...], BeforeValidator(expand), PlainSerializer(lambda names: shorten(names), when_used="json")
-]
+Names = Annotated[tuple[str, ...], BeforeValidator(expand), PlainSerializer(shorten, when_used="json")]
 """Names of channels; in JSON a run of numbered ones is one: "px_[000..359]"."""
 
 Kind = Literal["real", "simulated"]
@@ -114,6 +112,8 @@ class TaskHead(_Head):
     """Below this calibrated probability the agent says that it does not know."""
     novelty_threshold: float
     """Above this energy (-logsumexp of the encoder's logits) the input is called novel."""
+    alarms: dict[str, Literal["notify", "alarm"]] = Field(default_factory=dict)
+    """label -> what should be done about it; nothing about the others."""
     conformal: float = 0.0
     """A label belongs to the conformal set when its probability is at least this; 0: not calibrated."""
 
@@ -124,6 +124,8 @@ class TaskHead(_Head):
 
     @model_validator(mode="after")
     def _same_lengths(self) -> TaskHead:
+        if unknown := sorted(set(self.alarms) - set(self.labels)):
+            raise ValueError(f"task {self.name}: alarms for labels it does not have: {', '.join(unknown)}")
         counts = {len(self.labels), len(self.phrases), len(self.label_tokens)}
         if len(counts) != 1 or len(set(self.label_tokens)) != len(self.label_tokens):
             raise ValueError(

@@ -92,8 +92,9 @@ class Conditioning:
 class TaskPercept:
     """The fast path's calibrated result for one head.
 
-    `possible` is the conformal set: the labels that cannot be ruled out. `probability` belongs to `label`; `known` is False where the probability lies under the manifest's
-    threshold or the input is novel, and the agent must then say that it does not know.
+    `possible` is the conformal set: the labels that cannot be ruled out. `probability` belongs to `label`;
+    `known` is False where the probability lies under the manifest's threshold or the input is novel, and the
+    agent must then say that it does not know.
     """
 
     task: str

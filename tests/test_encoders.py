@@ -1,4 +1,4 @@
-"""Encoder networks and their training: shapes, export, seeds, resuming, masks of the fused heads."""
+"""The encoders of motion and sound and their training: shapes, export, seeds, resuming."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import Generator, nn
 
-from export import train_encoders, train_fused
+from export import train_encoders
 from export.datasets.augment import Batch
-from export.networks.encoders import AUDIO_SHAPE, IMU_SHAPE, EncoderConfig, EncoderOutput, build
+from export.networks.encoders import AUDIO_SHAPE, IMU_SHAPE, EncoderConfig, build
 from export.train_encoders import TrainOptions, encode, load_encoder, macro_f1, train_encoder
 
 CONFIGS = [
@@ -112,67 +112,6 @@ def test_a_saved_encoder_is_the_trained_one(tmp_path: Path) -> None:
 def test_macro_f1_is_the_mean_over_classes() -> None:
     label, predicted = torch.tensor([0, 0, 0, 1]), torch.tensor([0, 0, 1, 1])
     assert macro_f1(label, predicted, 5) == pytest.approx((0.8 + 2 / 3) / 2)
-
-
-def _outputs(n: int, tokens: int, labels: int, seed: int) -> EncoderOutput:
-    g = Generator().manual_seed(seed)
-    return EncoderOutput(
-        torch.randn(n, tokens, 128, generator=g),
-        torch.randn(n, 128, generator=g),
-        torch.randn(n, labels, generator=g),
-    )
-
-
-def _pools() -> tuple[train_fused.Pool, train_fused.Pool]:
-    slots = {"imu_phone": _outputs(32, 10, 5, 1), "imu_watch": _outputs(32, 10, 5, 2)}
-    imu = train_fused.Pool(slots, torch.eye(5)[torch.arange(32) % 5], torch.arange(32))
-    audio = train_fused.Pool(
-        {"audio": _outputs(32, 13, 11, 3)}, torch.eye(11)[torch.arange(32) % 11], torch.arange(32)
-    )
-    return imu, audio
-
-
-def test_an_absent_slot_has_no_effect_on_the_fused_head(tmp_path: Path) -> None:
-    imu, audio = _pools()
-    options = train_fused.FusedOptions(steps=25, batch=16)
-    adapter, losses = train_fused.train_adapter(imu, audio, options)
-    with_watch = imu.slots | audio.slots
-    without = {"imu_phone": imu.slots["imu_phone"]}
-    a, alpha = train_fused.fused_logits(adapter, with_watch, ("imu_phone",), train_fused.ACTIVITY)
-    b, _ = train_fused.fused_logits(adapter, without, ("imu_phone",), train_fused.ACTIVITY)
-    assert torch.allclose(a, b, atol=1e-5)
-    assert torch.allclose(alpha, torch.tensor([[1.0, 0.0, 0.0]]).expand(32, -1), atol=1e-6)
-    both, _ = train_fused.fused_logits(adapter, with_watch, ("imu_phone", "imu_watch"), train_fused.ACTIVITY)
-    assert not torch.allclose(a, both, atol=1e-3)
-    path = tmp_path / "adapter.pt"
-    train_fused.save_adapter(path, adapter, options, losses)
-    loaded, _ = train_fused.fused_logits(
-        train_fused.load_adapter(path), without, ("imu_phone",), train_fused.ACTIVITY
-    )
-    assert torch.equal(b, loaded)
-
-
-def test_a_head_is_not_trained_where_nothing_can_know() -> None:
-    adapter = train_fused.Adapter(
-        train_fused.AdapterConfig(slots=train_fused.SLOT_TOKENS, heads=train_fused.HEADS)
-    )
-    imu, audio = _pools()
-    tokens, pooled = train_fused.adapter_inputs(imu.slots | audio.slots)
-    mask, row = torch.zeros(32, 3), torch.full((32,), train_fused.ROWS[2])
-    targets = {train_fused.ACTIVITY: imu.target, train_fused.EVENT: audio.target}
-    options = train_fused.FusedOptions(gate_entropy=0.0)
-    loss = train_fused.loss_of(adapter(tokens, pooled, mask, row), targets, mask, row, options)
-    assert loss.item() == 0.0
-    mask[:, 2] = 1.0
-    loss = train_fused.loss_of(adapter(tokens, pooled, mask, row), targets, mask, row, options)
-    assert loss.item() > 0.0
-
-
-def test_every_subset_of_slots_occurs_in_training() -> None:
-    mask = train_fused.random_mask(4000, train_fused.FusedOptions(), Generator().manual_seed(0))
-    subsets, counts = mask.unique(dim=0, return_counts=True)
-    assert len(subsets) == 8
-    assert counts.min() > 40
 
 
 def test_options_differ_by_modality_only() -> None:

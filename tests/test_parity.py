@@ -13,7 +13,7 @@ from edge_agent import manifest as manifests
 from export import parity
 from export.batches import Codec
 from export.ship import Trained
-from export.train_language import Student
+from export.student import Student
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +63,8 @@ def test_a_changed_language_model_shows(model, trained):
     with torch.no_grad():
         student.language.blocks[1].attn_v.weight.mul_(1.01)
     other = Trained(trained.encoders, student, trained.tokenizer_path)
-    drawn = parity.draw_samples(other, model.manifest, 2, 0)
-    difference, _ = parity.language_difference(model.language.gguf("f32"), other, drawn)
+    drawn = parity.draw_samples(other, 2, 0)
+    difference, _ = parity.language_difference(model.language.gguf("f32"), other, model.manifest, drawn)
     assert difference > parity.TOLERANCE
 
 

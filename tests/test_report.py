@@ -13,8 +13,23 @@ RESULT = {
     "version": "0.1.0",
     "sizes_bytes": {"lm.gguf": 1234567},
     "scores": [
-        {"condition": "phone", "reader": "fused", "accuracy": 0.9123, "macro_f1": 0.8456, "samples": 343}
+        {
+            "condition": "activity_recognition", "kind": "real", "reader": "fused", "accuracy": 0.9123,
+            "macro_f1": 0.8456, "samples": 343,
+        },
+        {
+            "condition": "scene", "kind": "simulated", "reader": "language", "accuracy": 0.7321,
+            "macro_f1": 0.7012, "samples": 400,
+        },
     ],
+    "numbers": {
+        "gaze": {
+            "kind": "simulated", "task": "gaze_estimation", "samples": 400,
+            "floor": {"rmse": 3.217, "error": 4.551}, "fused": {"rmse": 1.239, "error": 1.752},
+            "within_one_sigma": 0.688, "within_two_sigma": 0.951,
+        }
+    },
+    "conformal": {"scene": {"coverage": 0.9137, "labels": 1.2345}},
     "gates": {
         "activity_recognition": [
             {"name": "swap-follow", "value": 0.61, "least": 0.9, "passed": False},
@@ -26,13 +41,52 @@ RESULT = {
     "calibration": {"activity_recognition": {"temperature": 0.731}},
     "parity": {"encoders": {"audio": 1.5e-6}},
     "folds": None,
-}
+    "sets": [],
+    "unseen": None,
+    "bench": None,
+}  # fmt: skip
 
 
 def test_every_number_is_told():
     text = report.markdown(RESULT)
     for told in ("0.912", "0.846", "343", "1,234,567", "0.610", "1.5e-06", "0.95", "0.100, 0.200", "0.731"):
         assert told in text, told
+
+
+def test_a_row_says_whether_its_windows_are_real():
+    text = report.markdown(RESULT)
+    assert "| activity_recognition | real | fused head | 0.912 | 0.846 | 343 |" in text
+    assert "| scene | simulated | language model | 0.732 | 0.701 | 400 |" in text
+
+
+def test_numbers_stand_beside_their_floor_and_their_sigma_is_checked():
+    text = report.markdown(RESULT)
+    assert "| gaze | simulated | gaze_estimation | floor | rmse | 3.217 |" in text
+    assert "| gaze | simulated | gaze_estimation | fused | rmse | 1.239 |" in text
+    assert "| gaze | simulated | gaze_estimation | fused | within one sigma | 0.688 |" in text
+    assert "| scene | 0.914 | 1.23 |" in text
+
+
+def test_every_set_says_its_licence_its_split_and_what_others_reached():
+    one = {
+        "set": "touch-set", "task": "touch", "kind": "real", "licence_class": "C", "split": "by person",
+        "reference": "Somebody: 0.9", "summary": {"random_forest": {"macro_f1": {"mean": 0.812, "sd": 0.03}}},
+    }  # fmt: skip
+    text = report.markdown(RESULT | {"sets": [one]})
+    assert "| touch-set | touch | real | C | random forest | macro f1 | 0.812 ± 0.030 |" in text
+    assert "Somebody: 0.9" in text
+    assert "by person" in text
+
+
+def test_a_class_that_was_left_out_has_its_row():
+    text = report.markdown(RESULT | {"unseen": [{"set": "sounds", "left_out": "dog", "auroc": 0.8765}]})
+    assert "| sounds | dog | 0.876 |" in text or "| sounds | dog | 0.877 |" in text
+
+
+def test_a_table_is_as_wide_in_every_line():
+    for block in report.markdown(RESULT).split("\n\n"):
+        if block.startswith("|"):
+            assert len({line.count("|") for line in block.splitlines()}) == 1, block
 
 
 def test_a_missed_gate_says_fail_on_its_own_line():
@@ -49,5 +103,7 @@ def test_folds_become_one_row_per_figure():
 
 
 def test_what_was_not_measured_is_not_invented():
-    assert "Not measured in this run." in report.markdown(RESULT)
-    assert "Speed" not in report.markdown(RESULT)
+    text = report.markdown(RESULT)
+    assert text.count("Not measured in this run.") == 3  # folds, sets, unseen
+    assert "Speed" not in text
+    assert "Speed" in report.markdown(RESULT | {"bench": {"ms": 3.0}})

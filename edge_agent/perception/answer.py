@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from edge_agent.manifest import Manifest, TaskHead
-from edge_agent.perception import facts, vocabulary
+from edge_agent.perception import facts, tools, vocabulary
 from edge_agent.perception.prompt import normalise_question
 from edge_agent.types import Answer, AnswerSource, Percept, TaskPercept
 
@@ -126,6 +126,8 @@ class Answers:
         """Why a worded answer to `question` must not be given; empty where it may."""
         if not text.strip():
             return "the language model said nothing"
+        if tools.is_call(text):
+            return "" if text.strip() == tools.call_for(self.manifest, percept) else "another call is right"
         if invented := sorted(numbers_in(text) - self._facts(percept)):
             return f"a number that was not measured: {', '.join(invented)}"
         if denied := self._false_sources(text, percept):
@@ -169,6 +171,8 @@ class Answers:
 
     def fallback(self, percept: Percept, question: str) -> str:
         """The sentences of what the question is about, or of all that the heads read."""
+        if vocabulary.concerns(normalise_question(question), tools.ADVICE_WORDS) and percept.present:
+            return tools.call_for(self.manifest, percept)
         concerned = self.concerned(question) or [*self._heads, *(n.name for n in self.manifest.numbers)]
         told = [self._told(name, percept, question) for name in concerned]
         return " ".join(filter(None, told)) or (

@@ -26,7 +26,7 @@ _REDUCE: dict[str, Callable[[Float64], float]] = {
     "mean": lambda v: float(v.mean()),
     "norm": lambda v: float(np.linalg.norm(v)),
 }
-_BRACED = re.compile(r"\{([^{}]*)\}")
+_BRACED = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 
 
 def of_window(manifest: Manifest, window: Window) -> dict[str, str]:
@@ -35,7 +35,9 @@ def of_window(manifest: Manifest, window: Window) -> dict[str, str]:
     for slot in manifest.facts:
         if (part := window.slots.get(slot.slot)) is None:
             continue
-        missing = part.missing_channels if len(part.missing_channels) else np.zeros(part.values.shape[1], bool)
+        missing = (
+            part.missing_channels if len(part.missing_channels) else np.zeros(part.values.shape[1], bool)
+        )
         for fact in slot.facts:
             if not missing[fact.first]:
                 found[fact.name] = worded(fact, part.values[:, fact.first])

@@ -15,7 +15,7 @@ import numpy as np
 
 from edge_agent.errors import LanguageModelError
 from edge_agent.perception.dialog import Generation, Prompt, Stop, Turn
-from edge_agent.perception.llama_batch import Llama, LlamaOptions
+from edge_agent.perception.llama_batch import Grammar, Llama, LlamaOptions
 from edge_agent.perception.prompt import END
 from edge_agent.types import Conditioning, Float32
 
@@ -25,9 +25,13 @@ QUESTION_FIELD = "{question}"
 class LanguageModel:
     """One GGUF model with its prefix in the cache. Not for more than one thread at a time."""
 
-    def __init__(self, path: Path, prompt: Prompt, options: LlamaOptions) -> None:
-        """Load, self-test and cache the prefix. Raises ModelError for files that do not fit."""
+    def __init__(self, path: Path, prompt: Prompt, options: LlamaOptions, call_grammar: str = "") -> None:
+        """Load, self-test and cache the prefix. Raises ModelError for files that do not fit.
+
+        An answer that begins with a brace is held to `call_grammar` (GBNF, `perception.tools`).
+        """
         self.llama = Llama(path, options)
+        self._call_grammar = call_grammar
         self.prompt = prompt
         before, _, after = prompt.question.partition(QUESTION_FIELD)
         # The template's control tokens are parsed; in the user's words they are plain characters.
@@ -77,8 +81,9 @@ class LanguageModel:
         prompt_tokens, chosen = self.llama.position, list[int]()
         stop: Stop = "length"
         times = [time.perf_counter()]  # when each token was known, the first one first
+        grammar = self._grammar(int(logits[-1].argmax()))
         while len(chosen) < limit:
-            token = int(logits[-1].argmax())
+            token = int(logits[-1].argmax()) if grammar is None else grammar.choose(logits[-1])
             if self.llama.is_end(token) or self.llama.is_control(token):
                 stop = "end"
                 break
@@ -89,6 +94,8 @@ class LanguageModel:
             if len(chosen) < limit:
                 logits = self.llama.decode_tokens([token], want="last")
                 times.append(time.perf_counter())
+        if grammar is not None:
+            grammar.close()
         text = b"".join(self.llama.piece(t) for t in chosen)
         return Generation(
             text=text.decode("utf-8", errors="replace").strip(),
@@ -98,6 +105,11 @@ class LanguageModel:
             first_token_ms=1e3 * (times[0] - begin),
             per_token_ms=1e3 * (times[-1] - times[0]) / max(len(times) - 1, 1),
         )
+
+    def _grammar(self, first: int) -> Grammar | None:
+        """A fresh grammar where the answer begins as JSON."""
+        begins = self.llama.piece(first).lstrip().startswith(b"{")
+        return self.llama.grammar(self._call_grammar) if begins and self._call_grammar else None
 
     def _condition(self, conditioning: Conditioning) -> None:
         """Back to the prefix, then the percept. Every later position lies under its control vector."""

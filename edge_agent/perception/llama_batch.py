@@ -110,6 +110,10 @@ class Llama:
         """Whether this token is part of the template rather than of a text."""
         return bool(llama_cpp.llama_vocab_is_control(self._vocab, token))
 
+    def grammar(self, text: str) -> Grammar:
+        """A grammar for one generation. Raises ModelError for one that llama.cpp cannot read."""
+        return Grammar(self._vocab, self.n_vocab, text)
+
     def metadata(self, key: str) -> str | None:
         """A scalar of the file's metadata as text, None where the file has none of that name."""
         buffer = ctypes.create_string_buffer(self.n_embd * 8 + 64)
@@ -181,6 +185,33 @@ class Llama:
             pointer = llama_cpp.llama_get_logits_ith(self._context, int(index))
             out[row] = np.ctypeslib.as_array(pointer, shape=(self.n_vocab,))
         return out
+
+
+class Grammar:
+    """Holds one generation to a GBNF grammar: of the tokens that may come next, the likeliest."""
+
+    def __init__(self, vocab: Any, n_vocab: int, text: str) -> None:
+        self._sampler: Any = llama_cpp.llama_sampler_init_grammar(vocab, text.encode(), b"root")
+        if not self._sampler:
+            raise ModelError("llama.cpp cannot read the grammar")
+        self._candidates = (llama_cpp.llama_token_data * n_vocab)()
+        self._view = np.ctypeslib.as_array(self._candidates)
+
+    def choose(self, logits: Float32) -> int:
+        """The likeliest allowed token of logits (n_vocab,), which the grammar then goes on from."""
+        self._view["id"] = np.arange(len(self._view))
+        self._view["logit"] = logits
+        array = llama_cpp.llama_token_data_array(self._candidates, len(self._view), -1, False)
+        llama_cpp.llama_sampler_apply(self._sampler, ctypes.byref(array))
+        token = int(self._view["id"][int(self._view["logit"].argmax())])
+        llama_cpp.llama_sampler_accept(self._sampler, token)
+        return token
+
+    def close(self) -> None:
+        """Free the grammar; may be called twice."""
+        if self._sampler is not None:
+            llama_cpp.llama_sampler_free(self._sampler)
+            self._sampler = None
 
 
 def silence() -> None:

@@ -18,6 +18,7 @@ from typing import Any
 import edge_agent
 from edge_agent.errors import LanguageModelError, ModelError
 from edge_agent.manifest import Manifest
+from edge_agent.perception import tools
 from edge_agent.perception.frames import Decoder, Frame, encode
 
 MODULE = "edge_agent.perception.worker_main"
@@ -38,6 +39,8 @@ class WorkerSettings:
     nice: int = 5
     """Below the daemon: wording an answer must not delay a sensor."""
     exact: bool = False
+    call_grammar: str = ""
+    """What an answer that begins as JSON is held to (GBNF); empty: nothing is."""
 
 
 def settings_from(
@@ -54,6 +57,7 @@ def settings_from(
         threads=threads,
         memory_mib=memory_mib,
         nice=nice,
+        call_grammar=tools.grammar(manifest),
     )
 
 

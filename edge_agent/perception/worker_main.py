@@ -62,7 +62,7 @@ def load(settings: Mapping[str, Any]) -> LanguageModel:
     options = LlamaOptions(
         context_tokens=context, batch_tokens=context, threads=settings["threads"], exact=settings["exact"]
     )
-    return LanguageModel(Path(settings["path"]), prompt, options)
+    return LanguageModel(Path(settings["path"]), prompt, options, settings["call_grammar"])
 
 
 def serve(pipe: Pipe, model: LanguageModel) -> None:
