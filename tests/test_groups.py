@@ -131,7 +131,7 @@ def test_a_group_is_read_as_it_was_written(tmp_path: Path) -> None:
     targets = {f"target_{name}": t.numpy() for name, t in group.targets.items()}
     split = group.split.numpy().astype(np.int8)
     every = {**arrays, **targets, "split": split, "owner": np.arange(5)}
-    np.savez(tmp_path / "features.npz", **every)  # type: ignore[arg-type]  # the stub takes allow_pickle for a name
+    np.savez(tmp_path / "features.npz", **every)
     read = Group.read(tmp_path / "features.npz")
     assert set(read.slots) == {"one", "two"}
     assert set(read.targets) == {"both", "second"}
