@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +15,7 @@ pytest.importorskip("safetensors")
 pytest.importorskip("transformers")
 
 import random_model
-from byo_checkpoints import write_checkpoint
+from byo_checkpoints import write_checkpoint, write_tokenizer
 
 from edge_agent import manifest as manifests
 from edge_agent.manifest import Manifest
@@ -26,6 +25,7 @@ from edge_agent.perception.worker import WorkerProcess, settings_from
 from export.batches import SensorBatch, mask_of
 from export.byo import command, folder, train
 from export.byo.checkpoint import Checkpoint
+from export.byo.tokenizer import prepare
 from export.labels import TASK_SLOTS, labels
 from export.train_language import Settings
 
@@ -176,22 +176,23 @@ def test_the_base_is_never_written_over(made):
     assert manifests.load(made.folder) == made.manifest
 
 
-def test_a_file_that_computes_something_else_leaves_no_manifest(made, tmp_path):
-    wrong = replace(made.bound, pre_tokenizer="gpt-2")
+def test_another_tokenizer_is_noticed(made, tmp_path):
+    architecture = made.bound.source.shape.architecture
+    write_tokenizer(tmp_path / "tokenizer.json", CHECKPOINTS[architecture], n_vocab=400)
+    other = replace(made.bound, tokenizer=prepare(tmp_path / "tokenizer.json"))
     with pytest.raises(ValueError, match="other tokens"):
-        folder.write(random_model.shared().folder, tmp_path, wrong, name="tiny", version="1")
-    assert not (tmp_path / manifests.MANIFEST_NAME).exists()
+        folder.check(made.folder / made.manifest.language.file, other)
 
 
-def test_weights_that_llama_cpp_computes_differently_are_noticed(made, tmp_path):
-    path = Path(shutil.copy(made.folder / made.manifest.language.file, tmp_path))
+def test_a_file_that_computes_something_else_leaves_no_manifest(made, tmp_path):
     kept = made.bound.language.cos.clone()
     made.bound.language.cos.mul_(-1)  # as if the rotation had another layout
     try:
         with pytest.raises(ValueError, match="correlate"):
-            folder.check(path, made.bound)
+            folder.write(random_model.shared().folder, tmp_path, made.bound, name="tiny", version="1")
     finally:
         made.bound.language.cos.copy_(kept)
+    assert not (tmp_path / manifests.MANIFEST_NAME).exists()
 
 
 def test_phrases_that_begin_alike_are_refused_at_once(made):
