@@ -54,6 +54,11 @@ class Pipeline:
             missing=tuple(s.name for s in self.manifest.slots if s.name not in features),
             conditioning=dialog.conditioning,
             simulated=any(window.slots[name].simulated for name in features),
+            missing_channels={
+                s.name: missing
+                for s in self.manifest.slots
+                if s.name in features and (missing := window.slots[s.name].missing_of(s.channels))
+            },
         )
 
     def encode(self, window: Window) -> dict[str, Features]:
