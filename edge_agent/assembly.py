@@ -54,21 +54,13 @@ def assemble(config: Config, clock: PacingClock, make: MakeSensors | None = None
     check(config)
     pipeline = Pipeline(config.model.path)
     manifest = pipeline.manifest
-    cut = config.windows
     return Parts(
         config=config,
         clock=clock,
         topics=Topics(config.mqtt.topic_root, config.node.name),
         model=model_id(config.model.path, manifest),
         pipeline=pipeline,
-        windows=Windows(
-            manifest.slots,
-            config.perceived,
-            hop_s=cut.hop_s,
-            max_gap_s=cut.max_gap_s,
-            min_coverage=cut.min_coverage,
-            settle_s=cut.settle_s,
-        ),
+        windows=make_windows(config, manifest, config.perceived),
         language=LanguageClient(
             settings_from(
                 config.model.path,
@@ -104,6 +96,19 @@ def make_sensors(config: Config, manifest: Manifest, clock: PacingClock) -> list
         return Subscription(config.mqtt, clock, client_id=client_id, topic=wanted)
 
     return SensorFactory(manifest, clock, subscribe).make_all(config.sensors)
+
+
+def make_windows(config: Config, manifest: Manifest, sensors: Mapping[str, str]) -> Windows:
+    """Windows of `sensors` (Chunk.sensor -> slot), cut as the configuration says."""
+    cut = config.windows
+    return Windows(
+        manifest.slots,
+        sensors,
+        hop_s=cut.hop_s,
+        max_gap_s=cut.max_gap_s,
+        min_coverage=cut.min_coverage,
+        settle_s=cut.settle_s,
+    )
 
 
 def model_id(folder: Path, manifest: Manifest) -> ModelId:

@@ -31,6 +31,12 @@ class SampleBuffer:
         """The time of the newest sample; None when empty."""
         return int(self._times_ns[self._high - 1]) if self._high > self._low else None
 
+    def newest_by(self, time_ns: int) -> int | None:
+        """The time of the newest sample that is not after `time_ns`; None when there is none."""
+        held_ns = self._times_ns[self._low : self._high]
+        count = int(np.searchsorted(held_ns, time_ns, side="right"))
+        return int(held_ns[count - 1]) if count else None
+
     def clear(self) -> None:
         """Forget everything."""
         self._low = self._high = 0

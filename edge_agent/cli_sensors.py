@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,8 @@ from edge_agent.errors import EdgeAgentError
 
 if TYPE_CHECKING:
     from edge_agent.config import Config
+    from edge_agent.flow import FlowMeter, SlotMeter
+    from edge_agent.manifest import Manifest
     from edge_agent.types import Chunk, Sensor
 
 ADD = Callable[..., Any]
@@ -41,7 +44,7 @@ def add(commands: Any, command: ADD, config_option: Callable[[Any], None]) -> No
     )
     _json(probe)
     for name, run, text in (
-        ("tail", _tail, "live values of one sensor, with rate, jitter and gaps"),
+        ("tail", _tail, "live values of one sensor, with rate, jitter, offset and gaps"),
         ("plot", _plot, "draw some seconds of one sensor in the terminal, and as PNG"),
     ):
         action = command(actions, name, run, text)
@@ -63,7 +66,7 @@ def _json(action: Any) -> None:
 
 
 def _list(options: argparse.Namespace) -> int:
-    settings, sensors = _made(options.config)
+    settings, _, sensors = _made(options.config)
     from edge_agent.assembly import healths_of
     from edge_agent.sensors.channels import channels_of
 
@@ -129,11 +132,10 @@ def _probe(options: argparse.Namespace) -> int:
 
 
 def _tail(options: argparse.Namespace) -> int:
-    from edge_agent.flow import FlowMeter
-
-    meter, shown_s = FlowMeter(), 0.0
+    settings, manifest, sensors = _made(options.config)
+    meter, shown_s = _meter(settings, manifest, options.name), 0.0
     names: list[str] = []
-    for sensor, chunk in _live(options.config, options.name, options.duration):
+    for sensor, chunk in _live(sensors, options.name, options.duration):
         meter.add(chunk)
         if time.monotonic() - shown_s < TAIL_PERIOD_S:
             continue
@@ -143,16 +145,31 @@ def _tail(options: argparse.Namespace) -> int:
     return 0
 
 
-def _tail_line(name: str, names: list[str], meter: Any, chunk: Chunk, *, as_json: bool) -> str:
+def _meter(settings: Config, manifest: Manifest, name: str) -> FlowMeter | SlotMeter:
+    """What the agent would say of this sensor: by its slot's windows where it fills one."""
+    from edge_agent.assembly import make_windows
+    from edge_agent.flow import FlowMeter, SlotMeter
+
+    slot = settings.perceived.get(name)
+    return SlotMeter(make_windows(settings, manifest, {name: slot}), slot) if slot else FlowMeter()
+
+
+def _tail_line(
+    name: str, names: list[str], meter: FlowMeter | SlotMeter, chunk: Chunk, *, as_json: bool
+) -> str:
+    from edge_agent.delivery.payloads import reading
+
     flow = meter.flow(time.monotonic_ns())
-    values = dict(zip(names, (float(f"{value:.6g}") for value in chunk.values[-1]), strict=True))
+    values = list(zip(names, chunk.values[-1], strict=True))
     if as_json:
-        facts = {"sensor": name, "rate_hz": round(flow.rate_hz, 2), "jitter_ms": round(flow.jitter_ms, 3)}
-        clean = {key: value if value == value else None for key, value in values.items()}  # noqa: PLR0124  (NaN)
-        return json.dumps({**facts, "gaps": meter.gaps, "lost": chunk.lost, "values": clean})
-    said = "  ".join(f"{key} {value:.4g}" for key, value in list(values.items())[:SHOWN_CHANNELS])
+        clean = {channel: reading(value) for channel, value in values}
+        return json.dumps({"sensor": name, **flow.as_json(), "lost": chunk.lost, "values": clean})
+    digits = 10 if chunk.values.dtype.itemsize > 4 else 4  # float64 is for what needs them
+    said = "  ".join(f"{channel} {value:.{digits}g}" for channel, value in values[:SHOWN_CHANNELS])
     more = f"  (+{len(values) - SHOWN_CHANNELS} channels)" if len(values) > SHOWN_CHANNELS else ""
-    return f"{flow.rate_hz:7.1f} Hz  jitter {flow.jitter_ms:6.2f} ms  gaps {meter.gaps}  {said}{more}"
+    offset = f"offset {flow.offset_ms:6.2f} ms  " if math.isfinite(flow.offset_ms) else ""
+    timing = f"{flow.rate_hz:7.1f} Hz  jitter {flow.jitter_ms:6.2f} ms  {offset}gaps {flow.gaps}"
+    return f"{timing}  {said}{more}"
 
 
 def _plot(options: argparse.Namespace) -> int:
@@ -163,7 +180,7 @@ def _plot(options: argparse.Namespace) -> int:
     if options.duration <= 0:
         raise EdgeAgentError("a plot needs an end", hint="--duration 5")
     times_ns, values, names = [], [], list[str]()
-    for sensor, chunk in _live(options.config, options.name, options.duration):
+    for sensor, chunk in _live(_made(options.config)[2], options.name, options.duration):
         names = names or _channel_names(sensor, chunk)
         times_ns.append(chunk.times_ns)
         values.append(chunk.values)
@@ -180,14 +197,13 @@ def _plot(options: argparse.Namespace) -> int:
     return 0
 
 
-def _live(path: Path | None, name: str, duration_s: float) -> Iterator[tuple[Sensor, Chunk]]:
+def _live(sensors: list[Sensor], name: str, duration_s: float) -> Iterator[tuple[Sensor, Chunk]]:
     """The chunks of one sensor by its name. What keeps it from giving any is told on stderr."""
     from edge_agent.assembly import healths_of
     from edge_agent.clock import SystemClock
     from edge_agent.config_errors import nearest
     from edge_agent.runtime import live
 
-    _, sensors = _made(path)
     by_name = {known: sensor for sensor in sensors for known in healths_of(sensor)}
     if name not in by_name:
         guess = nearest(name, by_name)
@@ -211,12 +227,13 @@ def _channel_names(sensor: Sensor, chunk: Chunk) -> list[str]:
     return [c.name for c in known] or [f"channel_{i}" for i in range(chunk.values.shape[1])]
 
 
-def _made(path: Path | None) -> tuple[Config, list[Sensor]]:
+def _made(path: Path | None) -> tuple[Config, Manifest, list[Sensor]]:
     from edge_agent import assembly, config, manifest
     from edge_agent.clock import SystemClock
 
     settings = config.load(path or config.find())
-    return settings, assembly.make_sensors(settings, manifest.read(settings.model.path), SystemClock())
+    promised = manifest.read(settings.model.path)
+    return settings, promised, assembly.make_sensors(settings, promised, SystemClock())
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

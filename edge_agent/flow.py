@@ -1,4 +1,4 @@
-"""How the samples of one sensor flow: rate, jitter, gaps, age, and the newest values. Pure."""
+"""How the samples of one sensor flow: rate, jitter, offset, gaps, age, and the newest values. Pure."""
 
 from __future__ import annotations
 
@@ -6,12 +6,38 @@ import numpy as np
 
 from edge_agent.delivery.payloads import Flow
 from edge_agent.types import Chunk, Int64, Values
+from edge_agent.windows import SlotStats, Windows
 
 KEPT_SAMPLES = 256
 """Rate and jitter are of so many newest samples at most."""
 GAP_PERIODS = 3.0
 """A step this many times longer than the usual one is a gap."""
 _NS_PER_S = 1_000_000_000
+
+
+def flow_of(stats: SlotStats) -> Flow:
+    """What was measured of a sensor that fills a slot."""
+    return Flow(
+        stats.rate_hz, stats.jitter_ms, stats.gaps, stats.age_s, stats.offset_ms, stats.missing_channels
+    )
+
+
+class SlotMeter:
+    """Measures a sensor that fills a slot as the agent does: by the windows that are cut of it alone."""
+
+    def __init__(self, windows: Windows, slot: str) -> None:
+        self._windows = windows
+        self._slot = slot
+
+    def add(self, chunk: Chunk) -> None:
+        """Take one chunk in."""
+        self._windows.push(chunk)
+
+    def flow(self, now_ns: int) -> Flow:
+        """What was measured, as of `now_ns`."""
+        for _ in self._windows.ready(now_ns):
+            pass
+        return flow_of(self._windows.stats()[self._slot])
 
 
 class FlowMeter:

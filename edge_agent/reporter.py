@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
+
+import numpy as np
 
 from edge_agent import __version__
 from edge_agent.assembly import Parts, is_simulated
@@ -75,24 +76,26 @@ class Reporter:
                 if not everything and self._said.get(name) == says:
                     continue
                 self._said[name] = says
+                newest, flow = self._newest(name), self._inference.flow(name)
                 body = payloads.sensor_state(
                     name,
                     slots.get(name, ""),
                     health,
-                    self._inference.flow(name),
-                    values=self._values(name),
+                    flow,
+                    values=newest if len(newest) <= MOST_VALUES else {},
+                    missing_channels=flow.missing_channels or [c for c, v in newest.items() if np.isnan(v)],
                     simulated=simulated,
                     clock=self._parts.clock,
                 )
                 self._say(self._parts.topics.sensor_state(name), body, retain=True)
 
-    def _values(self, name: str) -> dict[str, float]:
-        """The newest values of a sensor of few channels that fills no slot, by channel."""
+    def _newest(self, name: str) -> dict[str, np.floating]:
+        """The newest values of a sensor that fills no slot and knows its channels, by channel."""
         meter = self._inference.meters.get(name)
         channels = next((found[name] for s in self._parts.sensors if name in (found := channels_of(s))), ())
-        if meter is None or meter.newest is None or len(channels) > MOST_VALUES:
+        if meter is None or meter.newest is None or not channels:
             return {}
-        return {c.name: float(value) for c, value in zip(channels, meter.newest, strict=True)}
+        return {c.name: value for c, value in zip(channels, meter.newest, strict=True)}
 
     def _say(self, topic: str, body: Json, *, retain: bool = False) -> None:
         self._publisher.publish(Message(topic, payloads.encode(body), retain))
@@ -145,8 +148,7 @@ class Reporter:
 
     def _windows(self) -> Json:
         return {
-            slot: {key: payloads.finite(v) for key, v in asdict(self._inference.flow(name)).items()}
-            for name, slot in self._parts.config.perceived.items()
+            slot: self._inference.flow(name).as_json() for name, slot in self._parts.config.perceived.items()
         }
 
     def _cost(self, now_ns: int) -> tuple[int, float | None]:

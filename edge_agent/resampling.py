@@ -15,7 +15,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from edge_agent.types import Float32, Int64, Values
+from edge_agent.types import Bool, Float32, Int64, Values
 
 NS_PER_S = 1_000_000_000
 MAX_GAP_S = 0.06
@@ -32,11 +32,11 @@ Float64 = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """`values` (n, channels); `coverage` 0..1; `missing_channels`: those of which most samples are NaN."""
+    """`values` (n, channels); `coverage` 0..1; `missing_channels` (channels,): most samples are NaN."""
 
     values: Float32
     coverage: float
-    missing_channels: int
+    missing_channels: Bool
 
 
 def resample_to_grid(
@@ -52,13 +52,12 @@ def resample_to_grid(
     first_ns = end_ns - round((n - 1) * NS_PER_S / rate_hz)
     low, high = np.searchsorted(times_ns, [first_ns - margin_ns, end_ns + margin_ns + 1])
     t = (times_ns[low:high] - end_ns) / NS_PER_S  # float64 seconds before the end: exact to a nanosecond
-    x = values[low:high]
-    if len(t) == 0:
-        return Grid(np.zeros((n, values.shape[1]), np.float32), 0.0, 0)
-    t, x, missing = _fill(t, x)
+    valid = ~np.isnan(values[low:high])
+    grid = np.arange(1 - n, 1) / rate_hz
+    missing = _mostly_missing(valid[(t >= grid[0]) & (t <= 0)])
+    t, x = _fill(t, values[low:high], valid)
     if len(t) == 0:
         return Grid(np.zeros((n, values.shape[1]), np.float32), 0.0, missing)
-    grid = np.arange(1 - n, 1) / rate_hz
     covered = float(np.mean(_distance(grid, t) <= max_gap_s / 2))
     factor = _oversampling(t, rate_hz, max_gap_s)
     y = _filtered(t, x, rate_hz, n, factor) if factor > 1 else _interpolate(grid, t, x)
@@ -70,26 +69,26 @@ def reach_s(rate_hz: float, max_gap_s: float) -> float:
     return max(max_gap_s, (HALF_LENGTH + 1) / rate_hz)
 
 
-def _fill(t: Float64, x: Values) -> tuple[Float64, Values, int]:
-    """Drop samples that are all NaN, bridge other NaN by the channel's own neighbours; count bad channels.
+def _fill(t: Float64, x: Values, valid: Bool) -> tuple[Float64, Values]:
+    """Drop samples that are all NaN, bridge other NaN by the channel's own neighbours.
 
     A channel without any number becomes zero.
     """
-    valid = ~np.isnan(x)
     if valid.all():
-        return t, x, 0
-    missing = _bad_channels(valid)
+        return t, x
     some = valid.any(axis=1)
     t, x, valid = t[some], x[some], valid[some]
     filled = np.zeros_like(x)
     for c in np.flatnonzero(valid.any(axis=0)):
         good = valid[:, c]
         filled[:, c] = np.interp(t, t[good], x[good, c])
-    return t, filled, missing
+    return t, filled
 
 
-def _bad_channels(valid: npt.NDArray[np.bool_]) -> int:
-    return int(np.count_nonzero(valid.mean(axis=0) < 0.5))
+def _mostly_missing(valid: Bool) -> Bool:
+    """(m, channels) -> (channels,)."""
+    missing: Bool = 2 * np.count_nonzero(valid, axis=0) < len(valid)
+    return missing
 
 
 def _distance(grid: Float64, t: Float64) -> Float64:
@@ -173,4 +172,4 @@ def place_regular(
     if not valid.all():
         covered -= int(np.count_nonzero(~valid.any(axis=1)))
         y = np.where(valid, y, np.float32(0))
-    return Grid(y, covered / n, _bad_channels(valid))
+    return Grid(y, covered / n, _mostly_missing(valid))

@@ -22,7 +22,7 @@ from edge_agent.delivery.message import Incoming, Message
 from edge_agent.delivery.payloads import Flow
 from edge_agent.errors import ConfigurationError
 from edge_agent.events import Change, Holds, signature
-from edge_agent.flow import FlowMeter
+from edge_agent.flow import FlowMeter, flow_of
 from edge_agent.mailbox import Mailbox
 from edge_agent.types import Chunk, Clock, Conditioning, Percept, Sensor, SensorState, Window
 from edge_agent.vitals import Latencies
@@ -201,11 +201,7 @@ class Inference:
         return Percept(window.sequence, window.end_ns, {}, (), missing, nothing)
 
     def _measure(self) -> None:
-        stats = self._parts.windows.stats()
-        self._flows = {
-            slot: Flow(found.rate_hz, found.jitter_ms, found.gaps, found.age_s)
-            for slot, found in stats.items()
-        }
+        self._flows = {slot: flow_of(stats) for slot, stats in self._parts.windows.stats().items()}
         self.counts["skipped_windows"] = self._parts.windows.skipped_windows
 
     def flow(self, sensor: str) -> Flow:

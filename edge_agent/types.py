@@ -7,7 +7,7 @@ leaves it, and is then named `*_utc`.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
+Bool = npt.NDArray[np.bool_]
 Values = npt.NDArray[np.float32 | np.float64]
 """What sensors measure: float32, or float64 where 24 bits are too few, as for a place on the earth."""
 
@@ -49,15 +50,20 @@ class Chunk:
 class SlotWindow:
     """One slot's part of a window: (samples, channels) on a regular grid ending at the window's end.
 
-    `coverage` in 0..1 is the share of grid points that lie within reach of a real sample;
-    `age_s` is how old the newest real sample was at the window's end.
+    `coverage` in 0..1 is the share of grid points that lie within reach of a real sample; `age_s` is how old,
+    at the window's end, the newest sample was that had been taken by then (inf: none was). `missing_channels`
+    (channels,) is True where most samples of the window are NaN; empty where nobody looked.
     """
 
     values: Float32
     coverage: float
     age_s: float
-    missing_channels: int = 0
+    missing_channels: Bool = field(default_factory=lambda: np.zeros(0, np.bool_))
     simulated: bool = False
+
+    def missing_of(self, channels: Sequence[str]) -> tuple[str, ...]:
+        """Which of the slot's `channels` are missing."""
+        return tuple(channels[i] for i in np.flatnonzero(self.missing_channels).tolist())
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +139,8 @@ class Percept:
     simulated: bool = False
     numbers: Mapping[str, NumberPercept] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
+    missing_channels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Slot -> the channels that most samples of the window did not have; only slots that lack some."""
 
 
 class AnswerSource(StrEnum):
@@ -156,6 +164,15 @@ class Answer:
     first_token_ms: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class BoardClock:
+    """A board's clock beside ours: ours minus its, how much faster its is, how far off a time may then be."""
+
+    offset_ms: float
+    drift_ppm: float
+    error_ms: float
+
+
 @dataclass(slots=True)
 class SensorHealth:
     """A sensor's own counters, written by its thread alone and read by the publisher."""
@@ -167,6 +184,8 @@ class SensorHealth:
     errors: int = 0
     reconnects: int = 0
     dropped_chunks: int = 0
+    clock: BoardClock | None = None
+    """Of a sensor that has a clock of its own, once the two are related."""
 
 
 class Clock(Protocol):

@@ -15,7 +15,7 @@ import numpy as np
 from edge_agent import resampling
 from edge_agent.buffer import SampleBuffer
 from edge_agent.manifest import Slot
-from edge_agent.resampling import NS_PER_S, Grid
+from edge_agent.resampling import NS_PER_S
 from edge_agent.types import Chunk, Int64, SlotWindow, Window
 
 MAX_BACKLOG = 4
@@ -31,7 +31,12 @@ _SLACK_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class SlotStats:
-    """What went through one slot since the start. Counts are samples unless named otherwise."""
+    """What went through one slot since the start. Counts are samples unless named otherwise.
+
+    `jitter_ms` is the standard deviation of the spacing of the newest samples. `offset_ms` and
+    `missing_channels` are of the last window: how far before its end its newest sample was taken, inf where
+    there is none, and the channels that most of its samples did not have.
+    """
 
     samples: int
     lost: int
@@ -42,7 +47,9 @@ class SlotStats:
     clock_resets: int
     rate_hz: float
     jitter_ms: float
+    offset_ms: float
     age_s: float
+    missing_channels: tuple[str, ...]
 
 
 class Windows:
@@ -138,6 +145,7 @@ class _Track:
         self._needed_ns: int | None = None
         self._samples = self._lost = self._gaps = self._late = self._overflow = 0
         self._rejected_chunks = self._clock_resets = 0
+        self._last: SlotWindow | None = None
 
     def push(self, chunk: Chunk) -> None:
         times_ns, values = chunk.times_ns, chunk.values
@@ -191,21 +199,21 @@ class _Track:
             grid = resampling.resample_to_grid(
                 times_ns, values, end_ns, self._slot.rate_hz, self._n, self._max_gap_s
             )
-        newest_ns = int(times_ns[-1]) if len(times_ns) else self._buffer.newest_ns
-        age_s = float("inf") if newest_ns is None else max(0, end_ns - newest_ns) / NS_PER_S
-        return self._slot_window(grid, age_s, start_ns)
-
-    def _slot_window(self, grid: Grid, age_s: float, start_ns: int) -> SlotWindow:
+        newest_ns = self._buffer.newest_by(end_ns)
+        age_s = float("inf") if newest_ns is None else (end_ns - newest_ns) / NS_PER_S
         simulated = self._simulated_until_ns is not None and self._simulated_until_ns > start_ns
-        return SlotWindow(grid.values, grid.coverage, age_s, grid.missing_channels, simulated)
+        self._last = SlotWindow(grid.values, grid.coverage, age_s, grid.missing_channels, simulated)
+        return self._last
 
     def stats(self, now_ns: int) -> SlotStats:
         rate_hz, jitter_ms = self._spacing()
-        newest_ns = self._buffer.newest_ns
+        newest_ns, last = self._buffer.newest_ns, self._last
         return SlotStats(
             self._samples, self._lost, self._gaps, self._late, self._overflow,
             self._rejected_chunks, self._clock_resets, rate_hz, jitter_ms,
+            float("inf") if last is None else 1000 * last.age_s,
             float("inf") if newest_ns is None else (now_ns - newest_ns) / NS_PER_S,
+            () if last is None else last.missing_of(self._slot.channels),
         )  # fmt: skip
 
     def _spacing(self) -> tuple[float, float]:

@@ -5,17 +5,19 @@ python -m export train STAGE               encoders, slots, features, heads, pre
 python -m export ship      models/iotlm-7m write the model folder
 python -m export evaluate  models/iotlm-7m write EVALUATION.md, .json and the plots
 python -m export byo       --checkpoint DIR bring a language model of your own
+python -m export data      list|info|plot [NAME]    the recordings and simulators there are
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
-from export import train_language
+from export import data_command, train_language
 from export.byo import command as byo_command
 from export.datasets.common import data_root
 
@@ -30,9 +32,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     options = _parser().parse_args(arguments)
     torch.set_num_threads(options.threads)
-    commands = {"train": _train, "ship": _ship, "evaluate": _evaluate, "byo": byo_command.main}
-    commands[options.command](options)
-    return 0
+    commands: dict[str, Callable[[argparse.Namespace], int | None]] = {
+        "train": _train, "ship": _ship, "evaluate": _evaluate,
+        "byo": byo_command.main, "data": data_command.run,
+    }  # fmt: skip
+    return commands[options.command](options) or 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -66,6 +70,8 @@ def _parser() -> argparse.ArgumentParser:
     ship.add_argument("--version", default="0.1.0")
     byo = commands.add_parser("byo", help="train the adapter for a Hugging Face llama or qwen2 folder")
     byo_command.add_arguments(byo)
+    data = commands.add_parser("data", help="list, describe and draw the recordings and simulators")
+    data_command.add_arguments(data)
     return parser
 
 

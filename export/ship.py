@@ -155,6 +155,7 @@ def _task(trained: Trained, head: HeadSpec, fitted: dict[str, Any]) -> TaskHead:
         label_tokens=bpe.first_tokens(tokenizer, head.phrases.values()), readout=head.readout,
         temperature=fitted["temperature"], threshold=fitted["threshold"],
         novelty_threshold=fitted["novelty_threshold"], conformal=fitted["conformal"],
+        alarms=head.alarms,
     )  # fmt: skip
 
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 MAX_DRIFT = 0.02
 """Crystals are within 100 ppm; an internal RC oscillator within about 2 %. More is not drift."""
+CRYSTAL_DRIFT = 1e-4
+"""What the device's clock may have drifted while too little time has passed to measure it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,11 @@ class ClockMap:
     host_ns: int
     ns_per_us: float
     error_ns: int
+
+    @property
+    def offset_ns(self) -> int:
+        """The host's clock minus the device's, at `host_ns`."""
+        return self.host_ns - 1000 * self.device_us
 
     @property
     def drift_ppm(self) -> float:
@@ -64,7 +71,8 @@ class ClockEstimator:
         span_us = good[-1].device_us - good[0].device_us
         if span_us < self._min_span_us:
             quickest = min(good, key=lambda point: point.delay_ns)
-            return ClockMap(quickest.device_us, quickest.host_ns, 1000.0, quickest.delay_ns // 2)
+            error_ns = quickest.delay_ns // 2 + round(span_us * 1000 * CRYSTAL_DRIFT)
+            return ClockMap(quickest.device_us, quickest.host_ns, 1000.0, error_ns)
         return _line(good, best_ns // 2)
 
 

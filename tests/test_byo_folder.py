@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +15,7 @@ pytest.importorskip("safetensors")
 pytest.importorskip("transformers")
 
 import random_model
-from byo_checkpoints import write_checkpoint
+from byo_checkpoints import write_checkpoint, write_tokenizer
 
 from edge_agent import manifest as manifests
 from edge_agent.manifest import Manifest
@@ -26,8 +25,9 @@ from edge_agent.perception.worker import WorkerProcess, settings_from
 from export.batches import SensorBatch, mask_of
 from export.byo import command, folder, train
 from export.byo.checkpoint import Checkpoint
+from export.byo.tokenizer import prepare
 from export.labels import TASK_SLOTS, labels
-from export.train_language import CONDITIONING, Settings
+from export.train_language import Settings
 
 pytestmark = pytest.mark.e2e
 
@@ -72,7 +72,7 @@ def made(request, tmp_path_factory):
     write_checkpoint(scratch / "tiny", request.param, CHECKPOINTS[request.param])
     base = random_model.shared()
     torch.manual_seed(0)
-    bound = train.bind(Checkpoint(scratch / "tiny"), base.adapter, train.Precision())
+    bound = train.bind(Checkpoint(scratch / "tiny"), base.adapter)
     before = {k: v.clone() for k, v in bound.student.state_dict().items()}
     train.train(bound, base.adapter, Tables(), SETTINGS, scratch / "runs")
     log = torch.load(scratch / "runs" / "byo.pt", weights_only=True)["log"]
@@ -90,7 +90,7 @@ def test_only_the_conditioning_and_the_control_tokens_were_trained(made):
     after = made.bound.student.state_dict()
     changed = {name for name, value in after.items() if not torch.equal(value, made.before[name])}
     expected = {f"adapter.{n}" for n, _ in made.bound.student.adapter.named_parameters()}
-    expected = {n for n in expected if n.removeprefix("adapter.").startswith(CONDITIONING)}
+    expected = {n for n in expected if n.removeprefix("adapter.").startswith(train.CONDITIONING)}
     assert changed == expected | {"language.token_embd.control"}
 
 
@@ -102,7 +102,7 @@ def test_the_checkpoint_of_the_training_does_not_hold_the_language_model(made):
 
 def test_an_interrupted_training_goes_on(made):
     """A fresh student takes the trained rows from the checkpoint, and has no step left to do."""
-    again = train.bind(made.bound.source, random_model.shared().adapter, train.Precision())
+    again = train.bind(made.bound.source, random_model.shared().adapter)
     train.train(again, random_model.shared().adapter, Tables(), SETTINGS, made.runs)
     for name, value in again.student.state_dict().items():
         torch.testing.assert_close(value, made.bound.student.state_dict()[name], msg=name)
@@ -162,7 +162,7 @@ def test_the_worker_of_the_daemon_runs_it(made):
 
 def test_a_base_of_another_training_is_refused(made, tmp_path):
     base = random_model.shared()
-    other = train.bind(made.bound.source, base.adapter, train.Precision())
+    other = train.bind(made.bound.source, base.adapter)
     with torch.no_grad():
         next(iter(other.student.adapter.heads.values())).weight.add_(0.1)
     with pytest.raises(ValueError, match=r"two trainings.*python -m export ship"):
@@ -176,22 +176,23 @@ def test_the_base_is_never_written_over(made):
     assert manifests.load(made.folder) == made.manifest
 
 
-def test_a_file_that_computes_something_else_leaves_no_manifest(made, tmp_path):
-    wrong = replace(made.bound, pre_tokenizer="gpt-2")
+def test_another_tokenizer_is_noticed(made, tmp_path):
+    architecture = made.bound.source.shape.architecture
+    write_tokenizer(tmp_path / "tokenizer.json", CHECKPOINTS[architecture], n_vocab=400)
+    other = replace(made.bound, tokenizer=prepare(tmp_path / "tokenizer.json"))
     with pytest.raises(ValueError, match="other tokens"):
-        folder.write(random_model.shared().folder, tmp_path, wrong, name="tiny", version="1")
-    assert not (tmp_path / manifests.MANIFEST_NAME).exists()
+        folder.check(made.folder / made.manifest.language.file, other)
 
 
-def test_weights_that_llama_cpp_computes_differently_are_noticed(made, tmp_path):
-    path = Path(shutil.copy(made.folder / made.manifest.language.file, tmp_path))
+def test_a_file_that_computes_something_else_leaves_no_manifest(made, tmp_path):
     kept = made.bound.language.cos.clone()
     made.bound.language.cos.mul_(-1)  # as if the rotation had another layout
     try:
         with pytest.raises(ValueError, match="correlate"):
-            folder.check(path, made.bound)
+            folder.write(random_model.shared().folder, tmp_path, made.bound, name="tiny", version="1")
     finally:
         made.bound.language.cos.copy_(kept)
+    assert not (tmp_path / manifests.MANIFEST_NAME).exists()
 
 
 def test_phrases_that_begin_alike_are_refused_at_once(made):
@@ -220,8 +221,16 @@ def test_the_plan_counts_weights_and_writes_nothing(made, capsys, monkeypatch, t
     assert not list(tmp_path.iterdir())
 
 
-def test_half_the_bytes_per_weight_and_less_to_keep(made):
-    source = made.bound.source
-    words = ("--checkpoint", str(source.folder))
-    plain = command.plan(source, parse(*words), 1e9)
-    assert plain != command.plan(source, parse(*words, "--recompute"), 1e9)
+def test_the_plan_of_less_memory_is_another(made):
+    words = ("--checkpoint", str(made.bound.source.folder))
+    plain = command.plan(made.bound.source, parse(*words), 1e9)
+    assert plain != command.plan(made.bound.source, parse(*words, "--less-memory"), 1e9)
+
+
+def test_less_memory_trains_too(made, tmp_path):
+    bound = train.bind(made.bound.source, random_model.shared().adapter, less_memory=True)
+    settings = replace(SETTINGS, steps=2)
+    train.train(bound, random_model.shared().adapter, Tables(), settings, tmp_path)
+    log = torch.load(tmp_path / "byo.pt", weights_only=True)["log"]
+    assert [np.isfinite(row["answer"]) for row in log] == [True, True]
+    assert log[0]["answer"] == pytest.approx(made.log[0]["answer"], rel=0.1)

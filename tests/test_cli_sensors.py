@@ -76,9 +76,15 @@ def test_tail_shows_live_values(config: str, capsys):
     assert main(["sensors", "tail", "phone", "-c", config, "--duration", "1.5", "--json"]) == 0
     last = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert last["rate_hz"] == pytest.approx(100, rel=0.1)
+    assert 0 <= last["offset_ms"] < 100
+    assert last["jitter_ms"] >= 0
     assert set(last["values"]) == {"acc_x", "acc_y", "acc_z", "gyro_x", "gyro_y", "gyro_z"}
     assert main(["sensors", "tail", "room", "-c", config, "--duration", "1.5"]) == 0
-    assert "(+9 channels)" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "(+9 channels)" in said
+    assert "offset" not in said, "it fills no slot, so no window is cut of it"
+    assert main(["sensors", "tail", "phone", "-c", config, "--duration", "1.2"]) == 0
+    assert "  offset " in capsys.readouterr().out
 
 
 @pytest.mark.e2e

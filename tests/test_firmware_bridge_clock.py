@@ -42,6 +42,16 @@ def test_offset_and_drift_are_found(drift_ppm: float):
     assert estimator.map.drift_ppm == pytest.approx(drift_ppm, abs=5)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_before_the_drift_is_known_the_error_allows_for_that_of_a_crystal(seed: int):
+    estimator = ClockEstimator()
+    device_us, host_ns = simulate(estimator, drift_ppm=100, seconds=5, jitter_us=20, seed=seed)
+    assert estimator.map is not None
+    assert estimator.map.drift_ppm == 0
+    assert abs(estimator.map.to_host_ns(device_us) - host_ns) <= estimator.map.error_ns
+    assert estimator.map.offset_ns == estimator.map.host_ns - 1000 * estimator.map.device_us
+
+
 def test_a_single_exchange_gives_the_offset():
     estimator = ClockEstimator()
     assert estimator.map is None

@@ -45,6 +45,15 @@ def copy_of(model, folder):
     return folder
 
 
+def test_channels_that_are_missing_are_named_by_slot(pipeline):
+    window = random_model.window("imu_phone", "audio")
+    mask = np.array([False, True, False, False, False, True])
+    slots = {**window.slots, "imu_phone": replace(window.slots["imu_phone"], missing_channels=mask)}
+    seen = pipeline.perceive(replace(window, slots=slots))
+    assert seen.missing_channels == {"imu_phone": ("acc_y", "gyro_z")}
+    assert pipeline.perceive(window).missing_channels == {}
+
+
 def rewrite(folder, change):
     """Change the manifest's JSON, with checksums that fit whatever lies in the folder."""
     path = folder / manifests.MANIFEST_NAME

@@ -13,11 +13,14 @@ from types import MappingProxyType
 
 import numpy as np
 import pytest
+import serial_rig
 
 from edge_agent.errors import ConfigurationError
 from edge_agent.sensors.bridge import StreamTarget
 from edge_agent.sensors.serial import SerialBridgeSensor
 from edge_agent.sensors.simulated import IMU_CHANNELS, IMU_UNITS, SimulatedMcu, SimulatedStream, simulated_imu
+from edge_agent.sensors.simulated_firmware import SimulatedFirmware
+from edge_agent.sensors.simulated_serial import SimulatedSerial
 from edge_agent.testing import SensorContract
 from edge_agent.types import Chunk, SensorState
 
@@ -260,6 +263,48 @@ def test_closing_the_generator_closes_the_port(tmp_path: Path):
                 assert len(next(chunks).times_ns) > 0
         stop.set()
         thread.join(5)
+
+
+class Witness(SimulatedFirmware):
+    """Remembers when its clock began, and when it was told to start: its n-th sample is n periods later."""
+
+    booted_us: int = 0
+    started_us: int | None = None
+
+    def boot(self, age_us: int) -> bytes:
+        self.booted_us = age_us
+        return super().boot(age_us)
+
+    def receive(self, data: bytes, age_us: int) -> bytes:
+        answers = super().receive(data, age_us)
+        if self.started_us is None and self.next_due_us() is not None:
+            self.started_us = age_us
+        return answers
+
+
+def test_samples_of_a_drifting_clock_are_within_two_milliseconds_of_the_truth(tmp_path: Path):
+    """80 ppm fast, and soon over the wrap of its 32 bits; each value is the number of its sample."""
+    drift_ppm, start_us, period_us = 80.0, 2**32 - 1_000_000, 10_000
+    numbers = np.arange(2000, dtype=np.int64)
+    played = SimulatedStream(
+        "imu", numbers * period_us, numbers[:, None].astype(np.float32), channels=("n",), units=("1",)
+    )
+    board, link = Witness([played], clock_start_us=start_us), tmp_path / "board"
+    sensor = SerialBridgeSensor("board", str(link), {"imu": StreamTarget("phone", "")})
+    born_ns = time.monotonic_ns()
+    with serial_rig.rig(SimulatedSerial(board, link=link, drift_ppm=drift_ppm), sensor) as both:
+        wait_until(lambda: sensor.healths["phone"].samples > 800)
+        clock, now_ns = sensor.healths["phone"].clock, time.monotonic_ns()
+    assert board.started_us is not None
+    taken_us = board.started_us + np.concatenate([chunk.values[:, 0] for chunk in both.chunks]) * period_us
+    error_ms = (both.times_ns() - born_ns - taken_us * 1000 / (1 + drift_ppm * 1e-6)) * 1e-6
+    print(f"errors up to {np.abs(error_ms).max():.3f} ms, {clock}")
+    assert np.abs(error_ms).max() < 2
+    assert clock is not None
+    shown_us = start_us - board.booted_us + (now_ns - born_ns) * (1 + drift_ppm * 1e-6) / 1000
+    assert clock.offset_ms == pytest.approx((now_ns - 1000 * shown_us) * 1e-6, abs=2)
+    assert clock.drift_ppm == pytest.approx(drift_ppm, abs=40)
+    assert 0 <= clock.error_ms < 2
 
 
 def test_no_streams_is_a_configuration_error():

@@ -120,8 +120,13 @@ def test_a_board_that_restarts_is_taken_up_again_on_the_same_port():
     bench = Bench()
     bench.run(3)
     had, lost = bench.health.samples, bench.health.lost
+    assert bench.health.clock is not None
     bench.session.receive(bench.firmware.boot(bench.age_us()), bench.now_ns)
+    assert bench.health.clock is None
     bench.run(2)
+    assert bench.health.clock is not None
+    restarted_ms = (bench.now_ns - 2e9) * 1e-6
+    assert bench.health.clock.offset_ms == pytest.approx(restarted_ms - CLOCK_START_US * 1e-3, abs=1)
     assert bench.health.samples > had + 100
     assert bench.health.lost == lost
     times_ns = np.concatenate([chunk.times_ns for chunk in bench.chunks])

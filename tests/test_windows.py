@@ -188,18 +188,63 @@ def test_a_slot_that_never_spoke_is_stale_and_one_without_sensor_is_not_mentione
     assert dict(window.stale) == {"imu": 0.0}
 
 
-def test_missing_channels_are_filled_and_counted():
+def test_missing_channels_are_filled_and_marked():
     times = jittery(2.0)
     values = smooth(times)
     values[:, 1] = np.nan
     values[50, 0] = np.nan
     (window,) = run(imu_windows(), [Chunk("imu", times, values)], int(1.7 * S))
     got = window.slots["imu"]
-    assert got.missing_channels == 1
+    assert got.missing_channels.tolist() == [False, True]
+    assert got.missing_of(("x", "y")) == ("y",)
     assert np.isfinite(got.values).all()
     np.testing.assert_array_equal(got.values[:, 1], 0)
     (window,) = run(imu_windows(), [Chunk("imu", times, np.full_like(values, np.nan))], int(1.7 * S))
     assert dict(window.stale) == {"imu": 0.0}
+
+
+def test_a_channel_is_missing_only_in_the_windows_that_lack_most_of_it():
+    times, marks = jittery(6.0), []
+    values = smooth(times)
+    values[180:320, 0] = np.nan  # from 1.8 to 3.2 s
+    windows = imu_windows()
+    for at in range(0, 600, 10):
+        windows.push(Chunk("imu", times[at : at + 10], values[at : at + 10]))
+        for window in windows.ready(int(times[at + 9])):
+            if "imu" in window.slots:
+                marks.append((window.end_ns // MS, window.slots["imu"].missing_channels.tolist()[0]))
+                assert windows.stats()["imu"].missing_channels == (("c0",) if marks[-1][1] else ())
+    assert [end_ms for end_ms, missing in marks if missing] == [2500, 3000, 3500]
+
+
+def test_sound_that_is_no_number_is_missing():
+    times = (np.arange(48_000) * 62_500).astype(np.int64)
+    values = np.full((48_000, 1), np.nan, np.float32)
+    values[30_000:] = 1
+    windows = Windows([AUDIO], {"mic": "audio"}, min_coverage=0.2)
+    (window,) = run(windows, [Chunk("mic", times, values)], int(2.2 * S))
+    assert window.stale["audio"] == pytest.approx(2_001 / 32_000)
+    assert windows.stats()["audio"].missing_channels == ("c0",)
+
+
+def test_the_offset_of_each_sensor_from_the_window_s_end_is_reported():
+    """One sensor between two grid points, one whose samples come 400 ms late, one that never spoke."""
+    names = ("near", "late", "never")
+    windows = Windows([slot(name) for name in names], {name: name for name in names}, hop_s=0.5)
+    assert windows.stats()["near"].offset_ms == np.inf
+    times = np.arange(0, 3 * S, 10 * MS, dtype=np.int64)
+    now_ns = int(2.65 * S)
+    for name, moved_ns, delay_ns in (("near", 4 * MS, 20 * MS), ("late", 0, 400 * MS)):
+        here = (times + moved_ns)[times + moved_ns + delay_ns <= now_ns]
+        windows.push(Chunk(name, here, np.ones((len(here), 2), np.float32)))
+    (window,) = windows.ready(now_ns)
+    assert window.end_ns == int(2.5 * S)
+    stats = windows.stats()
+    assert stats["near"].offset_ms == pytest.approx(6)
+    assert stats["late"].offset_ms == pytest.approx(250)
+    assert stats["never"].offset_ms == np.inf
+    assert window.slots["near"].age_s == pytest.approx(0.006)
+    assert stats["near"].jitter_ms == stats["late"].jitter_ms == 0
 
 
 def test_what_lies_above_half_the_grid_rate_is_filtered_not_folded():

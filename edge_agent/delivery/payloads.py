@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
-from typing import Any
+from typing import Any, SupportsFloat
 
 from edge_agent.delivery.commands import Refusal
 from edge_agent.types import Answer, Clock, Percept, SensorHealth, TaskPercept
@@ -52,6 +52,11 @@ def finite(value: float, digits: int = 4) -> float | None:
     return round(float(value), digits) if math.isfinite(value) else None
 
 
+def reading(value: SupportsFloat) -> float | None:
+    """In the fewest digits that lose nothing, be it float32 or float64; None for what JSON cannot say."""
+    return float(str(value)) if math.isfinite(value) else None
+
+
 @dataclass(frozen=True, slots=True)
 class ModelId:
     """Which model a percept is from: `sha256` is of its manifest, which holds the hash of every file."""
@@ -75,12 +80,27 @@ def state(*, online: bool, simulated: bool, clock: Clock | None = None) -> Json:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """What we measured of a sensor's samples; `gaps` counts the times they did not join up."""
+    """What we measured of a sensor's samples; `gaps` counts the times they did not join up.
+
+    `offset_ms` and `missing_channels` are of the slot's last window (`windows.SlotStats`).
+    """
 
     rate_hz: float = 0.0
     jitter_ms: float = 0.0
     gaps: int = 0
     age_s: float = math.inf
+    offset_ms: float = math.inf
+    missing_channels: tuple[str, ...] = ()
+
+    def as_json(self) -> Json:
+        """The figures."""
+        return {
+            "rate_hz": finite(self.rate_hz, 2),
+            "jitter_ms": finite(self.jitter_ms, 3),
+            "offset_ms": finite(self.offset_ms, 3),
+            "gaps": self.gaps,
+            "age_s": finite(self.age_s, 3),
+        }
 
 
 def sensor_state(
@@ -89,29 +109,33 @@ def sensor_state(
     health: SensorHealth,
     flow: Flow,
     *,
-    values: Mapping[str, float],
+    values: Mapping[str, SupportsFloat],
+    missing_channels: Sequence[str],
     simulated: bool,
     clock: Clock,
 ) -> Json:
     """One sensor: what it says of itself, and what we measured."""
-    return {
+    body = {
         "sensor": name,
         "slot": slot,
         "state": str(health.state),
         "reason": health.reason,
-        "rate_hz": finite(flow.rate_hz, 1),
-        "jitter_ms": finite(flow.jitter_ms, 2),
-        "gaps": flow.gaps,
-        "age_s": finite(flow.age_s, 3),
+        **flow.as_json(),
         "samples": health.samples,
         "lost": health.lost,
         "errors": health.errors,
         "reconnects": health.reconnects,
         "dropped_chunks": health.dropped_chunks,
-        "values": {channel: finite(value, 6) for channel, value in values.items()},
+        "values": {channel: reading(value) for channel, value in values.items()},
+        "missing_channels": list(missing_channels),
         "simulated": simulated,
         "time_utc": utc(clock.wall_ns()),
     }
+    if health.clock is not None:
+        body["clock_offset_ms"] = finite(health.clock.offset_ms, 3)
+        body["clock_drift_ppm"] = finite(health.clock.drift_ppm, 1)
+        body["clock_error_ms"] = finite(health.clock.error_ms, 3)
+    return body
 
 
 def task(percept: TaskPercept) -> Json:
@@ -128,7 +152,7 @@ def task(percept: TaskPercept) -> Json:
 
 def percept(identity: str, seen: Percept, model: ModelId, clock: Clock) -> Json:
     """All tasks of one window; `time_utc` is its end, `age_s` how old that was when it was published."""
-    return {
+    body = {
         "id": identity,
         "sequence": seen.sequence,
         "time_utc": utc_of(clock, seen.end_ns),
@@ -139,6 +163,9 @@ def percept(identity: str, seen: Percept, model: ModelId, clock: Clock) -> Json:
         "model": model.as_json(),
         "simulated": seen.simulated,
     }
+    if seen.missing_channels:
+        body["missing_channels"] = {slot: list(names) for slot, names in seen.missing_channels.items()}
+    return body
 
 
 def event(identity: str, found: TaskPercept, previous: str | None, seen: Percept, clock: Clock) -> Json:

@@ -57,6 +57,11 @@ class Pipeline:
             missing=tuple(s.name for s in self.manifest.slots if s.name not in features),
             conditioning=reading.conditioning,
             simulated=any(window.slots[name].simulated for name in features),
+            missing_channels={
+                s.name: missing
+                for s in self.manifest.slots
+                if s.name in features and (missing := window.slots[s.name].missing_of(s.channels))
+            },
         )
 
     def said(self, window: Window, head: str) -> list[Float32]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from edge_agent.errors import SensorError
 from edge_agent.sensors.channels import Channel, Fit, fit, listed
-from edge_agent.types import Chunk, Float32, SensorHealth, SensorState
+from edge_agent.types import BoardClock, Chunk, Float32, SensorHealth, SensorState
 from firmware_bridge import (
     NEED_DATA,
     ClockEstimator,
@@ -177,6 +177,7 @@ class BridgeSession:
                 if self._clock.add(event.sent_ns, event.received_us, event.replied_us, now_ns):
                     self._syncs += 1
                     self._next_ask_ns = now_ns if self._syncs == 1 else self._next_ask_ns
+                    self._tell_clock()
             case Hello():
                 self._restart(event)
             case SensorDescriptor():
@@ -196,6 +197,14 @@ class BridgeSession:
         self._next_sync_ns = self._next_ask_ns = 0
         self._described.clear()
         self._streams.clear()
+        self._tell_clock()
+
+    def _tell_clock(self) -> None:
+        clock = None
+        if (found := self._clock.map) is not None:
+            clock = BoardClock(found.offset_ns / 1e6, found.drift_ppm, found.error_ns / 1e6)
+        for health in self.healths.values():
+            health.clock = clock
 
     def _describe(self, descriptor: SensorDescriptor) -> None:
         self._described[descriptor.sensor_id] = descriptor

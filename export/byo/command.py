@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from export.byo.checkpoint import Checkpoint
-from export.byo.estimate import Workload, estimate, flops_per_second
+from export.byo.estimate import EFFICIENCY, Workload, estimate, flops_per_second
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,9 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--lr", type=float, default=4e-3)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--bf16", action="store_true", help="keep the frozen weights in half the memory")
     parser.add_argument(
-        "--recompute", action="store_true", help="compute the blocks twice instead of keeping their insides"
+        "--less-memory", action="store_true", help="weights in bf16, blocks computed twice: half as fast"
     )
     parser.add_argument("--version", default="0.1.0")
     parser.add_argument("--plan", action="store_true", help="say what it would take; train and write nothing")
@@ -40,13 +39,13 @@ def main(options: argparse.Namespace) -> None:
 
 
 def plan(source: Checkpoint, options: argparse.Namespace, rate: float) -> str:
-    """What the run would take at `rate` FLOP/s, in two lines."""
-    work = Workload(batch=options.batch, weight_bytes=2 if options.bf16 else 4, recompute=options.recompute)
+    """What the run would take where a large product reaches `rate` FLOP/s, in two lines."""
+    work = Workload(batch=options.batch, less_memory=options.less_memory)
     cost = estimate(source.shape, work)
-    hours = options.steps * cost.step_flops / rate / 3600
+    hours = options.steps * cost.step_flops / (EFFICIENCY * rate) / 3600
     return (
         f"{options.checkpoint.name}: {cost.parameters / 1e6:.0f} M weights; training takes about "
-        f"{cost.train_bytes / 1e9:.1f} GB and at least {hours:.1f} h for {options.steps} steps of "
+        f"{cost.train_bytes / 1e9:.1f} GB and {hours:.1f} h for {options.steps} steps of "
         f"{options.batch} ({rate / 1e9:.0f} GFLOP/s measured here)\n"
         f"the device holds a file of {cost.gguf_bytes / 1e6:.0f} MB and up to "
         f"{cost.device_bytes / 1e6:.0f} MB of memory"
@@ -62,9 +61,8 @@ def _train_and_write(source: Checkpoint, options: argparse.Namespace) -> None:
 
     trained = options.runs / "shipped"
     base = ship.load_trained(trained).student.adapter
-    precision = train.Precision(torch.bfloat16 if options.bf16 else torch.float32, options.recompute)
     torch.manual_seed(options.seed)
-    bound = train.bind(source, base, precision)
+    bound = train.bind(source, base, less_memory=options.less_memory)
     folder.label_tokens(manifests.read(options.base), bound)  # a clash is said before the hours, not after
     settings = Settings(
         train.STAGE, steps=options.steps, batch=options.batch, lr=options.lr, english=0.0,

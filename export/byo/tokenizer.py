@@ -114,7 +114,7 @@ def label_tokens(tokenizer: Tokenizer, task: str, phrases: Mapping[str, str]) ->
     if clashes:
         raise ValueError(
             f"task {task}: this tokenizer begins {'; '.join(clashes)}. A class is read from the first token "
-            "of its phrase: change the phrases in export/labels.py so that they begin differently"
+            "of its phrase: change the phrases of these classes so that they begin differently"
         )
     return tuple(first.values())
 

@@ -23,18 +23,13 @@ from export.byo.network import FrozenLanguage
 from export.networks.adapter import Adapter
 from export.networks.language import LanguageModel
 from export.student import Student
-from export.train_language import CONDITIONING, Settings, Trainer
+from export.train_language import Settings, Trainer
+
+CONDITIONING = ("to_soft", "soft_scale", "control_")
+"""The adapter's parameters that only the language model uses: made anew, and all that is trained of it."""
 
 STAGE = "byo"
 CONTEXT_TOKENS = 512
-
-
-@dataclass(frozen=True)
-class Precision:
-    """How the frozen weights are kept, and whether the blocks' insides are computed twice."""
-
-    dtype: torch.dtype = torch.float32
-    recompute: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,15 +43,19 @@ class Bound:
     student: Student
 
 
-def bind(source: Checkpoint, base: Adapter, precision: Precision) -> Bound:
-    """The base's adapter on the checkpoint, with fresh conditioning of its width and depth."""
+def bind(source: Checkpoint, base: Adapter, *, less_memory: bool = False) -> Bound:
+    """The base's adapter on the checkpoint, with fresh conditioning of its width and depth.
+
+    With `less_memory` the weights are kept in bf16 and the blocks' insides computed twice. One without the
+    other saves little: the backward pass would keep every weight as the product had it, in fp32.
+    """
     tokenizer = tokenizers.prepare(source.tokenizer_path)
     language = FrozenLanguage(
         source,
         tokenizers.control_first(tokenizer),
         context_tokens=min(CONTEXT_TOKENS, source.shape.context_tokens),
-        dtype=precision.dtype,
-        recompute_blocks=precision.recompute,
+        dtype=torch.bfloat16 if less_memory else torch.float32,
+        recompute_blocks=less_memory,
     )
     # A student calls its language model and asks for embeddings, logits and shape: all are there.
     student = Student(resized(base, language), cast("LanguageModel", language), Codec(tokenizer).prefix)

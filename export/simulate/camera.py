@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edge_agent.sensors.video_frames import Pixels
 from export.datasets.common import DatasetInfo, Float32, Samples
 from export.simulate import scenes, views
 from export.simulate.simulator import (
@@ -30,8 +31,8 @@ CELL = 4
 COLUMNS, ROWS = WIDTH // CELL, HEIGHT // CELL
 FIELD_RAD = float(np.radians(62))
 """Of a Raspberry Pi camera module 2, from left to right."""
-NAMES = tuple(f"px_{i:03d}_{c}" for i in range(WIDTH * HEIGHT) for c in "rgb")
-OUTPUTS = tuple(f"depth_{row}_{column}_m" for row in range(ROWS) for column in range(COLUMNS))
+NAMES = tuple(channel.name for channel in Pixels(WIDTH, HEIGHT)[:])
+OUTPUTS = tuple(f"depth_{row:02d}_{column:02d}_m" for row in range(ROWS) for column in range(COLUMNS))
 AMBIENT, FALLOFF_M = 0.35, 4.0
 """Share of light from everywhere; at how many metres from the lamp its light has halved."""
 GAMMA = 2.2
@@ -139,7 +140,7 @@ def _view(random: Random, rooms: scenes.Scenes) -> views.View:
 DEPTH_MAP = Simulator(
     DatasetInfo(
         name="simulated_camera_depth", modality="camera", task="depth_estimation", rate_hz=2.0, window_s=0.5,
-        channels=NAMES, units=("1",) * len(NAMES), labels=(), outputs=OUTPUTS, licence=LICENCE,
+        channels=NAMES, units=("",) * len(NAMES), labels=(), outputs=OUTPUTS, licence=LICENCE,
         credit=CREDIT, split=BY_SCENE, kind="simulated",
     ),
     generate, 20_000, _PER_SCENE,

@@ -137,7 +137,8 @@ def room_samples(n: int, seed: int) -> Samples:
     for part in chunks(n):
         here = rooms[part]
         at_m, heading = _stand(random, here, height_m[part])
-        x[part, 0] = _half_blocked(random, measured(random, scan(here, at_m, heading)))
+        hit = scan(here, at_m, heading)
+        x[part, 0] = _half_blocked(random, measured(random, hit), hit.range_m)
         target[part] = scan(_emptied(here), at_m, heading, DIRECTIONS).range_m
     return samples_of(x, target, group)
 
@@ -147,14 +148,16 @@ def _emptied(rooms: scenes.Scenes) -> scenes.Scenes:
     return replace(rooms.without_people(), low_m=away, high_m=away)
 
 
-def _half_blocked(random: Random, range_m: Float32) -> Float32:
-    """Half of the beams, in some sectors, meet something near or come to nothing."""
+def _half_blocked(random: Random, range_m: Float32, behind_m: Float32) -> Float32:
+    """Half of the beams, in some sectors, meet something near or come to nothing.
+
+    What is near stands before what really is behind it, also where the scanner lost the beam.
+    """
     n, beams = range_m.shape
     where, what = _smooth(random, n, beams, 6), _smooth(random, n, beams, 4)
     blocked = where > np.median(where, axis=1, keepdims=True)
     near_m = uniform(random, 0.25, 0.7, n, 1) * np.exp(0.25 * _smooth(random, n, beams, 20))
-    near_m = near_m * (1 + 0.02 * normal(random, n, beams))
-    clutter = np.where(range_m > 0, np.minimum(near_m, range_m), near_m)
+    clutter = np.minimum(near_m * (1 + 0.02 * normal(random, n, beams)), behind_m)
     return np.where(blocked, np.where(what > 0, clutter, 0), range_m).astype(np.float32)
 
 

@@ -124,7 +124,7 @@ def _clothes(
 MOTION = Simulator(
     DatasetInfo(
         name="simulated_video_motion", modality="video", task="activity_recognition", rate_hz=RATE_HZ,
-        window_s=FRAMES / RATE_HZ, channels=NAMES, units=("1",) * len(NAMES), labels=LABELS, licence=LICENCE,
+        window_s=FRAMES / RATE_HZ, channels=NAMES, units=("",) * len(NAMES), labels=LABELS, licence=LICENCE,
         credit=CREDIT, split=BY_SCENE, kind="simulated",
     ),
     generate, 6_000, _PER_SCENE,
