@@ -72,8 +72,9 @@ class Slot(_Frozen):
     features: Literal["raw", "log_mel", "local_metres"]
     """What the encoder takes: the window, its log-mel frames, or latitude and longitude as metres east and
     north of its last point."""
-    sampling: Literal["linear", "hold"] = "linear"
-    """Between two samples: interpolated, or the last one held, as with images."""
+    sampling: Literal["linear", "hold", "latest"] = "linear"
+    """Between two samples: interpolated; the last one held, as with images; or each channel's last, as where
+    several chips fill one slot."""
     channels: Names
     units: tuple[str, ...]
     """One for each channel, or one for all."""

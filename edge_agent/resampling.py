@@ -32,9 +32,9 @@ Float64 = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """`values` (n, channels); `coverage` 0..1; `missing_channels` (channels,): most samples are NaN."""
+    """`values` (n, channels), float32 but where a place is held; `coverage` 0..1; `missing_channels` (channels,): most samples are NaN."""
 
-    values: Float32
+    values: Values
     coverage: float
     missing_channels: Bool
 
@@ -62,6 +62,34 @@ def resample_to_grid(
     factor = _oversampling(t, rate_hz, max_gap_s)
     y = _filtered(t, x, rate_hz, n, factor) if factor > 1 else _interpolate(grid, t, x)
     return Grid(y.astype(np.float32, copy=False), covered, missing)
+
+
+def hold_to_grid(
+    times_ns: Int64, values: Values, end_ns: int, rate_hz: float, n: int, max_gap_s: float, *, each: bool
+) -> Grid:
+    """The newest sample at or before each of the n grid points up to `end_ns`, not older than `max_gap_s`.
+
+    For what must not be mixed with its neighbour in time: an image, a scan, a place. A NaN in such a sample
+    is "nothing seen there" and becomes zero. With `each`, a channel's own newest number is taken, NaN skipped:
+    for slow quantities that several chips give one by one. The type of `values` is kept.
+    """
+    grid_ns = end_ns - np.round(np.arange(n - 1, -1, -1) * (NS_PER_S / rate_hz)).astype(np.int64)
+    newest = np.searchsorted(times_ns, grid_ns, side="right") - 1  # (n,)
+    valid = ~np.isnan(values)
+    if each:
+        index = np.where(valid, np.arange(len(values))[:, None], -1)
+        latest = np.maximum.accumulate(index, axis=0)
+    else:
+        latest = np.broadcast_to(np.arange(len(values))[:, None], values.shape)
+    if len(values) == 0:
+        return Grid(np.zeros((n, values.shape[1]), values.dtype), 0.0, np.ones(values.shape[1], np.bool_))
+    picked = np.where(newest[:, None] >= 0, latest[newest.clip(min=0)], -1)  # (n, channels)
+    age_ns = grid_ns[:, None] - times_ns[picked.clip(min=0)]
+    fresh = (picked >= 0) & (age_ns <= max_gap_s * NS_PER_S)
+    y = values[picked.clip(min=0), np.arange(values.shape[1])]
+    seen = fresh & ~np.isnan(y)
+    covered = float(fresh.any(axis=1).mean())
+    return Grid(np.where(seen, y, y.dtype.type(0)), covered, _mostly_missing(seen))
 
 
 def reach_s(rate_hz: float, max_gap_s: float) -> float:

@@ -55,7 +55,7 @@ class SlotWindow:
     (channels,) is True where most samples of the window are NaN; empty where nobody looked.
     """
 
-    values: Float32
+    values: Values
     coverage: float
     age_s: float
     missing_channels: Bool = field(default_factory=lambda: np.zeros(0, np.bool_))

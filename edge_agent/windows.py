@@ -26,6 +26,11 @@ REGULAR_TOLERANCE_S = 0.01
 """Two sound samples whose times miss their rate by more than this have a gap between them."""
 RATE_HEADROOM = 4
 """How many times faster than its grid a source may be before samples overflow (sound: must be equal)."""
+USUAL_PAUSES = 2.5
+"""A pause of so many samples of the slot's own rate is no gap, where that is more than `max_gap_s`."""
+FASTEST_SOURCE_HZ = 20.0
+"""What a slow slot of few channels is given, whatever its own rate: several chips, each faster than it."""
+FEW_CHANNELS = 32
 _SLACK_S = 2.0
 
 
@@ -131,16 +136,22 @@ class _Track:
     """One slot: its samples of the last seconds and its counters."""
 
     def __init__(self, slot: Slot, max_gap_s: float, delay_s: float) -> None:
+        # A slow slot is not torn by a pause that is usual for it.
+        max_gap_s = max(max_gap_s, USUAL_PAUSES / slot.rate_hz)
         self._slot = slot
         self._n = round(slot.window_s * slot.rate_hz)
         self._max_gap_s = max_gap_s
         self._max_gap_ns = round(max_gap_s * NS_PER_S)
         self._regular = slot.modality == "audio"
         self._period_ns = NS_PER_S / slot.rate_hz
-        held_s = slot.window_s + delay_s + _SLACK_S
-        headroom = 1 if self._regular else RATE_HEADROOM
-        self._buffer = SampleBuffer(round(held_s * slot.rate_hz * headroom), len(slot.channels))
-        self._reach_ns = round(resampling.reach_s(slot.rate_hz, max_gap_s) * NS_PER_S)
+        held = slot.sampling != "linear" and not self._regular
+        reach_s = max_gap_s if held else resampling.reach_s(slot.rate_hz, max_gap_s)
+        held_s = slot.window_s + delay_s + _SLACK_S + (reach_s if held else 0.0)
+        fastest_hz = slot.rate_hz * (1 if self._regular else RATE_HEADROOM)
+        if held and len(slot.channels) <= FEW_CHANNELS:
+            fastest_hz = max(fastest_hz, FASTEST_SOURCE_HZ)
+        self._buffer = SampleBuffer(round(held_s * fastest_hz), len(slot.channels))
+        self._reach_ns = round(reach_s * NS_PER_S)
         self._simulated_until_ns: int | None = None
         self._needed_ns: int | None = None
         self._samples = self._lost = self._gaps = self._late = self._overflow = 0
@@ -195,6 +206,11 @@ class _Track:
         times_ns, values, breaks = self._buffer.since(start_ns - self._reach_ns, limit_ns)
         if self._regular:
             grid = resampling.place_regular(times_ns, values, breaks, end_ns, self._slot.rate_hz, self._n)
+        elif self._slot.sampling != "linear":
+            grid = resampling.hold_to_grid(
+                times_ns, values, end_ns, self._slot.rate_hz, self._n, self._max_gap_s,
+                each=self._slot.sampling == "latest",
+            )  # fmt: skip
         else:
             grid = resampling.resample_to_grid(
                 times_ns, values, end_ns, self._slot.rate_hz, self._n, self._max_gap_s

@@ -31,7 +31,7 @@ class SlotSpec:
     encoder: EncoderKind
     shape: tuple[int, ...]
     rate_hz: float
-    sampling: Literal["linear", "hold"] = "hold"
+    sampling: Literal["linear", "hold", "latest"] = "hold"
     features: Literal["raw", "log_mel", "local_metres"] = "raw"
     dropout: float = 0.3
     gain: float = 0.0
@@ -126,7 +126,7 @@ _SLOTS = (
         gain=0.15, noise=2.0, shift=2, steps=2500,
     ),
     SlotSpec(
-        "gps", "gps", "vehicle or bag", "the gps", "track", (13, 2), 0.2, "linear", "local_metres",
+        "gps", "gps", "vehicle or bag", "the gps", "track", (13, 2), 0.2, "hold", "local_metres",
         noise=1.0, dropout=0.2,
     ),
     SlotSpec(
@@ -141,11 +141,11 @@ _SLOTS = (
         "linear", noise=0.004,
     ),
     SlotSpec(
-        "air", "environment", "room", "the air sensor", "series", (10, 4), 1 / 60, "linear",
+        "air", "environment", "room", "the air sensor", "series", (10, 4), 1 / 60, "latest",
         noise=0.1, steps=800,
     ),
     SlotSpec(
-        "room", "environment", "room", "the room sensors", "series", (4, 16), 1 / 30, "linear",
+        "room", "environment", "room", "the room sensors", "series", (4, 16), 1 / 30, "latest",
         noise=0.02, steps=800,
     ),
     SlotSpec(

@@ -138,7 +138,7 @@ def test_after_a_long_pause_nothing_comes_in_a_rush(tmp_path):
 def test_replayed_sound_fills_its_windows_sample_for_sample(tmp_path):
     slot = Slot(
         name="audio", modality="audio", placement="room", encoder="a.onnx", features="log_mel",
-        channels=("sound",), units=("full scale",), rate_hz=16_000.0, window_s=2.0, n_tokens=4, tasks=(),
+        channels=("sound",), units=("full scale",), rate_hz=16_000.0, window_s=2.0, n_tokens=4, heads=(),
         description="the microphone",
     )  # fmt: skip
     path = write_tone(tmp_path / "a.wav", seconds=3.0)

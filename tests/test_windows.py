@@ -25,7 +25,7 @@ def slot(name: str, modality: str = "imu", channels: int = 2, rate_hz: float = 1
         name=name, modality=modality, placement="wrist", encoder=f"{name}.onnx",
         features="log_mel" if modality == "audio" else "raw",
         channels=tuple(f"c{i}" for i in range(channels)), units=("",) * channels, rate_hz=rate_hz,
-        window_s=window_s, n_tokens=4, tasks=(), description=name,
+        window_s=window_s, n_tokens=4, heads=(), description=name,
     )  # fmt: skip
 
 
@@ -392,3 +392,67 @@ def test_the_cost_of_a_window_is_small(capsys):
     with capsys.disabled():
         print(f"\n  windows: {spent_s / made * 1e6:.0f} us for each of {made}, pushes included")
     assert spent_s / made < 0.02
+
+
+# -- slots that hold their samples ---------------------------------------------------------------------
+
+
+def slot_of(sampling, rate_hz, steps, channels=2, **more):
+    names = tuple(f"c{i}" for i in range(channels))
+    return Slot(
+        name="held", modality="depth", placement="", encoder="held.onnx", features="raw", sampling=sampling,
+        channels=names, units=("m",), rate_hz=rate_hz, window_s=steps / rate_hz, n_tokens=1, heads=(),
+        description="the held one", **more,
+    )  # fmt: skip
+
+
+def cut(slot, chunks, end_s, **settings):
+    windows = Windows([slot], {"s": "held"}, **settings)
+    list(windows.ready(round((end_s - 0.5) * NS_PER_S)))
+    for t, values in chunks:
+        windows.push(Chunk("s", np.array([round(t * NS_PER_S)]), np.atleast_2d(np.asarray(values))))
+    ready = windows.ready(round((end_s + 0.2) * NS_PER_S))
+    return next(w for w in ready if w.end_ns == round(end_s * NS_PER_S))
+
+
+def test_an_image_is_never_mixed_with_the_next_one():
+    frames = [(9.1, [1.0, 1.0]), (9.6, [2.0, 2.0]), (10.05, [3.0, 3.0])]
+    window = cut(slot_of("hold", 2.0, 2), frames, 10.0)
+    assert window.slots["held"].values.tolist() == [[1.0, 1.0], [2.0, 2.0]]
+    assert window.slots["held"].coverage == 1.0
+
+
+def test_an_echo_that_did_not_come_is_zero_and_not_an_older_one():
+    frames = [(9.0, [1.0, 5.0]), (9.4, [2.0, np.nan]), (9.9, [3.0, np.nan])]
+    held = cut(slot_of("hold", 2.0, 2), frames, 10.0).slots["held"]
+    assert held.values.tolist() == [[2.0, 0.0], [3.0, 0.0]]
+    assert held.missing_channels.tolist() == [False, True]
+
+
+def test_chips_that_speak_one_by_one_make_one_sample():
+    frames = [(8.0, [21.0, np.nan]), (8.5, [np.nan, 40.0]), (9.2, [22.0, np.nan]), (9.9, [np.nan, 41.0])]
+    held = cut(slot_of("latest", 1.0, 2), frames, 10.0).slots["held"]
+    assert held.values.tolist() == [[21.0, 40.0], [22.0, 41.0]]
+    assert not held.missing_channels.any()
+
+
+def test_a_chip_that_was_silent_too_long_is_missing():
+    frames = [(5.0, [np.nan, 40.0]), (8.8, [21.0, np.nan]), (9.8, [22.0, np.nan])]
+    held = cut(slot_of("latest", 1.0, 2), frames, 10.0).slots["held"]
+    assert held.values[:, 1].tolist() == [0.0, 0.0]
+    assert held.missing_channels.tolist() == [False, True]
+    assert held.coverage == 1.0
+
+
+def test_a_slow_slot_is_not_torn_by_its_own_pace():
+    slow = slot_of("latest", 1 / 60, 3)
+    frames = [(t, [t, -t]) for t in (30.0, 90.0, 150.0)]
+    held = cut(slow, frames, 160.0).slots["held"]
+    assert held.values[:, 0].tolist() == [30.0, 90.0, 150.0]
+    assert held.coverage == 1.0
+
+
+def test_a_place_is_held_in_full():
+    place = [52.123456789012, 13.987654321098]
+    held = cut(slot_of("hold", 1.0, 1), [(9.9, np.array(place, np.float64))], 10.0).slots["held"]
+    assert held.values.tolist() == [place]

@@ -10,7 +10,7 @@ from edge_agent.errors import ModelError
 from edge_agent.manifest import Manifest, Slot
 from edge_agent.perception.features import MELS, RATE_HZ, frames_of, local_metres, log_mel
 from edge_agent.perception.onnx_session import OnnxSession
-from edge_agent.types import Features, Float32, SlotWindow
+from edge_agent.types import Features, Float32, SlotWindow, Values
 
 
 def window_shape(slot: Slot) -> tuple[int, int]:
@@ -68,7 +68,7 @@ class Encoder:
         out = self._session.run({"x": self._features(window.values)[None], "mask": mask})
         return Features(out["tokens"][0], out["pooled"][0], out["logits"][0])
 
-    def _features(self, values: Float32) -> Float32:
+    def _features(self, values: Values) -> Float32:
         if self.slot.features == "local_metres":
             return local_metres(values)
         values = np.ascontiguousarray(values, dtype=np.float32)

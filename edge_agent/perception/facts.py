@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_agent.manifest import Fact, Manifest, NumberHead
-from edge_agent.types import Float32, NumberPercept, Window
+from edge_agent.types import NumberPercept, Values, Window
 
 Float64 = npt.NDArray[np.float64]
 
@@ -49,7 +49,7 @@ def of_head(head: NumberHead, found: NumberPercept) -> dict[str, str]:
     return {f.name: worded(f, found.values[f.first : f.last + 1]) for f in head.facts}
 
 
-def worded(fact: Fact, values: Float32) -> str:
+def worded(fact: Fact, values: Values) -> str:
     """A fact as it is said: values (n,) reduced to one number, scaled, rounded, with its unit."""
     number = f"{fact.scale * _REDUCE[fact.reduce](np.asarray(values, np.float64)):.{fact.decimals}f}"
     if float(number) == 0:
