@@ -23,6 +23,8 @@ class Holds:
     def __init__(self, hold_s: float) -> None:
         self._hold_ns = round(hold_s * NS_PER_S)
         self._settled: dict[str, str] = {}
+        self.before: dict[str, str] = {}
+        """task -> the label that the settled one took the place of."""
         self._candidate: dict[str, tuple[str, int]] = {}
 
     def update(self, percept: Percept) -> list[Change]:
@@ -40,6 +42,8 @@ class Holds:
         previous = self._settled.get(found.task)
         if found.label == previous or now_ns - since_ns < self._hold_ns:
             return None
+        if previous is not None:
+            self.before[found.task] = previous
         self._settled[found.task] = found.label
         return Change(found, previous)
 

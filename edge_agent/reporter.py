@@ -108,6 +108,7 @@ class Reporter:
             "model": self._parts.model.as_json(),
             "pipeline": PIPELINE,
             "tasks": {task.name: list(task.labels) for task in manifest.tasks},
+            "numbers": {head.name: list(head.numbers) for head in manifest.numbers},
             "slots": {slot.name: slot.description for slot in manifest.slots},
             "sensors": config.sources,
             "commands": list(config.mqtt.commands),

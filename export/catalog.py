@@ -138,7 +138,7 @@ _SLOTS = (
     ),
     SlotSpec(
         "pose_finger", "pose", "in front of a camera", "the finger tracker", "series", (16, 2), 30.0,
-        "linear", noise=0.004,
+        "linear", noise=0.001,
     ),
     SlotSpec(
         "air", "environment", "room", "the air sensor", "series", (10, 4), 1 / 60, "latest",

@@ -100,7 +100,7 @@ def _wanted(
 ) -> dict[str, Tensor]:
     """Per head: shares of classes (B,n), rows of zeros where unknown; or normalised numbers with NaN."""
     found = {}
-    for head in config.heads:
+    for head in (h for h in config.heads if h.name in targets):
         target = targets[head.name]
         if head.regression:
             found[head.name] = (target - scaling[head.name].offset) / scaling[head.name].scale
@@ -183,6 +183,41 @@ def read(
     return {h.name: torch.cat([s[h.name] for s in said]) for h in config.heads}, torch.cat(alphas)
 
 
+def keep_what_helps(heads: Heads, found: Mapping[str, Group], scaling: Mapping[str, Scaling]) -> list[str]:
+    """Take back what a head adds to its encoders' words where validation windows say it does harm.
+
+    A head sees varied copies of the training windows; where real ones are unlike them, the encoders alone are
+    better. Returns the heads that were taken back.
+    """
+    taken_back = []
+    for i, head in enumerate(heads.config.heads):
+        group = next(g for g in found.values() if head.name in g.targets).part(1)
+        wanted = _wanted(
+            heads.config, {head.name: group.targets[head.name]}, scaling, HeadsOptions(smoothing=0.0)
+        )
+        linear = heads.read[i]
+        assert isinstance(linear, nn.Linear)
+        fused = _validation_loss(heads, head, group, wanted[head.name])
+        weight, bias = linear.weight.data.clone(), linear.bias.data.clone()
+        linear.weight.data.zero_()
+        linear.bias.data.zero_()
+        if _validation_loss(heads, head, group, wanted[head.name]) < fused:
+            taken_back.append(head.name)
+        else:
+            linear.weight.data.copy_(weight)
+            linear.bias.data.copy_(bias)
+    return taken_back
+
+
+def _validation_loss(heads: Heads, head: HeadShape, group: Group, wanted: Tensor) -> float:
+    said = read(heads, group.slots, head.slots)[0][head.name]
+    if head.regression:
+        each, able = _likelihood(said, wanted, torch.ones(len(group)))
+    else:
+        each, able = -(wanted * said.log_softmax(-1)).sum(-1), wanted.sum(-1)
+    return float((each * able).sum() / able.sum().clamp(min=1.0))
+
+
 def shipped_config(tokens: Callable[[str], int], **shape: Any) -> AdapterConfig:
     """The adapter of the whole catalog; `tokens` says how many tokens a slot's encoder gives."""
     return AdapterConfig(
@@ -229,7 +264,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     found = load_groups(parsed.folder)
     config, options = config_from(found), HeadsOptions(steps=parsed.steps)
-    heads, losses = train_heads(config, [g.part(0) for g in found.values()], options, scalings(parsed.folder))
+    scaling = scalings(parsed.folder)
+    heads, losses = train_heads(config, [g.part(0) for g in found.values()], options, scaling)
+    if taken_back := keep_what_helps(heads, found, scaling):
+        print(f"left to the encoders: {', '.join(taken_back)}")
     torch.save({"state": heads.state_dict(), "config": asdict(config), "options": asdict(options)}, path)
     loss_curve([{"loss": x} for x in losses], path.with_suffix(".png"), "heads")
 

@@ -15,7 +15,7 @@ from importlib import resources
 from typing import Any, SupportsFloat
 
 from edge_agent.delivery.commands import Refusal
-from edge_agent.types import Answer, Clock, Percept, SensorHealth, TaskPercept
+from edge_agent.types import Answer, Clock, NumberPercept, Percept, SensorHealth, TaskPercept
 
 Json = dict[str, Any]
 SCHEMAS = (
@@ -147,6 +147,16 @@ def task(percept: TaskPercept) -> Json:
         "alpha": {slot: finite(weight) for slot, weight in percept.alpha.items()},
         "novelty": finite(percept.novelty),
         "known": percept.known,
+        "possible": list(percept.possible),
+    }
+
+
+def numbers(percept: NumberPercept) -> Json:
+    """The numbers of one head; their names and units are in the agent's `info`."""
+    return {
+        "values": [finite(float(v)) for v in percept.values],
+        "sigma": [finite(float(s)) for s in percept.sigma],
+        "alpha": {slot: finite(weight) for slot, weight in percept.alpha.items()},
     }
 
 
@@ -163,6 +173,10 @@ def percept(identity: str, seen: Percept, model: ModelId, clock: Clock) -> Json:
         "model": model.as_json(),
         "simulated": seen.simulated,
     }
+    if seen.numbers:
+        body["numbers"] = {name: numbers(found) for name, found in seen.numbers.items()}
+    if seen.facts:
+        body["facts"] = dict(seen.facts)
     if seen.missing_channels:
         body["missing_channels"] = {slot: list(names) for slot, names in seen.missing_channels.items()}
     return body

@@ -17,6 +17,7 @@ from edge_agent.types import NumberPercept, Values, Window
 
 Float64 = npt.NDArray[np.float64]
 
+NOTHING_BEFORE = "nothing else that I know of"
 _REDUCE: dict[str, Callable[[Float64], float]] = {
     "value": lambda v: float(v[0]),
     "first": lambda v: float(v[0]),
@@ -47,6 +48,16 @@ def of_window(manifest: Manifest, window: Window) -> dict[str, str]:
 def of_head(head: NumberHead, found: NumberPercept) -> dict[str, str]:
     """The facts of a head that reads numbers."""
     return {f.name: worded(f, found.values[f.first : f.last + 1]) for f in head.facts}
+
+
+def before(manifest: Manifest, labels: Mapping[str, str]) -> dict[str, str]:
+    """`before_<head>` of every head: what it was before, as it is said; `labels` are the earlier ones."""
+    return {
+        f"before_{head.name}": head.phrases[head.labels.index(labels[head.name])]
+        if head.name in labels
+        else NOTHING_BEFORE
+        for head in manifest.tasks
+    }
 
 
 def worded(fact: Fact, values: Values) -> str:
