@@ -180,7 +180,8 @@ def _plot(options: argparse.Namespace) -> int:
     if options.duration <= 0:
         raise EdgeAgentError("a plot needs an end", hint="--duration 5")
     times_ns, values, names = [], [], list[str]()
-    for sensor, chunk in _live(_made(options.config)[2], options.name, options.duration):
+    _, _, sensors = _made(options.config)
+    for sensor, chunk in _live(sensors, options.name, options.duration):
         names = names or _channel_names(sensor, chunk)
         times_ns.append(chunk.times_ns)
         values.append(chunk.values)

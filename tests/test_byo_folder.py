@@ -29,7 +29,7 @@ from export.byo.tokenizer import prepare
 from export.labels import TASK_SLOTS, labels
 from export.train_language import Settings
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 CHECKPOINTS = {"llama": "smollm", "qwen2": "qwen2"}
 SETTINGS = Settings(train.STAGE, steps=40, batch=8, lr=5e-2, english=0.0, contrast_rows=2, save_every=1000)
