@@ -22,11 +22,11 @@ from edge_agent.manifest import Manifest
 from edge_agent.perception.frames import Frame
 from edge_agent.perception.pipeline import Pipeline
 from edge_agent.perception.worker import WorkerProcess, settings_from
-from export.batches import SensorBatch, mask_of
 from export.byo import command, folder, train
 from export.byo.checkpoint import Checkpoint
 from export.byo.tokenizer import prepare
-from export.labels import TASK_SLOTS, labels
+from export.groups import Group, width_of
+from export.networks.encoders import EncoderOutput
 from export.train_language import Settings
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -36,24 +36,17 @@ SETTINGS = Settings(train.STAGE, steps=40, batch=8, lr=5e-2, english=0.0, contra
 LOADED_S = 30
 
 
-class Tables:
-    """Encoder outputs that depend on the label, of the shapes that the base's encoders give."""
+def groups(adapter, rows=64, seed=0):
+    """Encoder outputs of the shapes that the base's encoders give, each slot recorded alone."""
+    config, generator = adapter.config, torch.Generator().manual_seed(seed)
 
-    def __init__(self, seed: int = 0) -> None:
-        generator = torch.Generator().manual_seed(seed)
-        task_of = {slot: task for task, slots in TASK_SLOTS.items() for slot in slots}
-        self.tables = {
-            slot: (task_of[slot], torch.randn(len(labels(task_of[slot])), n, 128, generator=generator))
-            for slot, n in random_model.N_TOKENS.items()
-        }
+    def noise(*shape):
+        return torch.randn(rows, *shape, generator=generator)
 
-    def batch(self, states, _rng):
-        pieces = [
-            table[[labels(task).index(s.labels[task]) for s in states]]
-            for task, table in self.tables.values()
-        ]
-        pooled = torch.stack([p.mean(1) for p in pieces], dim=1)
-        return SensorBatch(torch.cat(pieces, dim=1), pooled, mask_of(states))
+    return [
+        Group.of({name: EncoderOutput(noise(n, 128), noise(128), 3 * noise(width_of(config, name)))}, {})
+        for name, n in config.slots
+    ]
 
 
 @dataclass(frozen=True)
@@ -74,7 +67,7 @@ def made(request, tmp_path_factory):
     torch.manual_seed(0)
     bound = train.bind(Checkpoint(scratch / "tiny"), base.adapter)
     before = {k: v.clone() for k, v in bound.student.state_dict().items()}
-    train.train(bound, base.adapter, Tables(), SETTINGS, scratch / "runs")
+    train.train(bound, groups(base.adapter), SETTINGS, scratch / "runs")
     log = torch.load(scratch / "runs" / "byo.pt", weights_only=True)["log"]
     manifest = folder.write(base.folder, scratch / "model", bound, name="tiny", version="1")
     return Made(bound, before, log, scratch / "model", manifest, scratch / "runs")
@@ -86,11 +79,11 @@ def test_training_lowers_the_loss_of_the_answers(made):
     assert np.mean(answers[-5:]) < 0.8 * np.mean(answers[:5])
 
 
-def test_only_the_conditioning_and_the_control_tokens_were_trained(made):
+def test_the_heads_and_the_language_model_were_not_trained(made):
     after = made.bound.student.state_dict()
     changed = {name for name, value in after.items() if not torch.equal(value, made.before[name])}
     expected = {f"adapter.{n}" for n, _ in made.bound.student.adapter.named_parameters()}
-    expected = {n for n in expected if n.removeprefix("adapter.").startswith(train.CONDITIONING)}
+    expected = {n for n in expected if not n.startswith("adapter.fused.")}
     assert changed == expected | {"language.token_embd.control"}
 
 
@@ -103,7 +96,7 @@ def test_the_checkpoint_of_the_training_does_not_hold_the_language_model(made):
 def test_an_interrupted_training_goes_on(made):
     """A fresh student takes the trained rows from the checkpoint, and has no step left to do."""
     again = train.bind(made.bound.source, random_model.shared().adapter)
-    train.train(again, random_model.shared().adapter, Tables(), SETTINGS, made.runs)
+    train.train(again, groups(again.student.adapter), SETTINGS, made.runs)
     for name, value in again.student.state_dict().items():
         torch.testing.assert_close(value, made.bound.student.state_dict()[name], msg=name)
 
@@ -164,7 +157,7 @@ def test_a_base_of_another_training_is_refused(made, tmp_path):
     base = random_model.shared()
     other = train.bind(made.bound.source, base.adapter)
     with torch.no_grad():
-        next(iter(other.student.adapter.heads.values())).weight.add_(0.1)
+        other.student.adapter.fused.read[0].weight.add_(0.1)
     with pytest.raises(ValueError, match=r"two trainings.*python -m export ship"):
         folder.write(base.folder, tmp_path / "model", other, name="tiny", version="1")
     assert not (tmp_path / "model").exists()
@@ -230,7 +223,7 @@ def test_the_plan_of_less_memory_is_another(made):
 def test_less_memory_trains_too(made, tmp_path):
     bound = train.bind(made.bound.source, random_model.shared().adapter, less_memory=True)
     settings = replace(SETTINGS, steps=2)
-    train.train(bound, random_model.shared().adapter, Tables(), settings, tmp_path)
+    train.train(bound, groups(bound.student.adapter), settings, tmp_path)
     log = torch.load(tmp_path / "byo.pt", weights_only=True)["log"]
     assert [np.isfinite(row["answer"]) for row in log] == [True, True]
     assert log[0]["answer"] == pytest.approx(made.log[0]["answer"], rel=0.1)

@@ -56,7 +56,7 @@ def _train_and_write(source: Checkpoint, options: argparse.Namespace) -> None:
     from edge_agent import manifest as manifests
     from export import ship
     from export.byo import folder, train
-    from export.features_source import Recorded
+    from export.train_heads import load_groups
     from export.train_language import Settings
 
     trained = options.runs / "shipped"
@@ -68,8 +68,8 @@ def _train_and_write(source: Checkpoint, options: argparse.Namespace) -> None:
         train.STAGE, steps=options.steps, batch=options.batch, lr=options.lr, english=0.0,
         contrast_rows=max(1, options.batch // 4), seed=options.seed, minutes=options.minutes,
     )  # fmt: skip
-    features = Recorded(trained / "features.npz", split=0)
-    train.train(bound, base, features, settings, options.runs / f"byo-{options.checkpoint.name}")
+    training = [group.part(0) for group in load_groups(trained).values()]
+    train.train(bound, training, settings, options.runs / f"byo-{options.checkpoint.name}")
     target = options.folder or Path("models") / options.checkpoint.name
     manifest = folder.write(options.base, target, bound, name=target.name, version=options.version)
     total = sum(f.size_bytes for f in manifest.files.values())

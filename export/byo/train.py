@@ -1,13 +1,13 @@
 """The adapter for a frozen language model: only what conditions it is trained.
 
 The base is the trained student of `runs`. Its encoders, its fused heads and its calibration stay as they
-are, so that the fast path of the new folder is the one that was evaluated; W_s, the control vectors and
-the rows of the control tokens are made for the new width and depth. The language model is taught to word
-what that fast path perceives.
+are, so that the fast path of the new folder is the one that was evaluated. The resampler goes on from the
+base's; W_s, the control vectors and the rows of the control tokens are made for the new width and depth.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -16,17 +16,18 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from export.batches import Codec, FeatureSource
+from export.batches import Codec
 from export.byo import tokenizer as tokenizers
 from export.byo.checkpoint import Checkpoint
 from export.byo.network import FrozenLanguage
+from export.groups import Group
 from export.networks.adapter import Adapter
 from export.networks.language import LanguageModel
 from export.student import Student
 from export.train_language import Settings, Trainer
 
 CONDITIONING = ("to_soft", "soft_scale", "control_")
-"""The adapter's parameters that only the language model uses: made anew, and all that is trained of it."""
+"""The adapter's parameters of the language model's width or depth: made anew."""
 
 STAGE = "byo"
 CONTEXT_TOKENS = 512
@@ -63,23 +64,20 @@ def bind(source: Checkpoint, base: Adapter, *, less_memory: bool = False) -> Bou
 
 
 def resized(base: Adapter, language: FrozenLanguage) -> Adapter:
-    """`base` for another language model: what the heads read is kept and frozen, the rest is new."""
+    """`base` for another language model: what has its width or depth is new, the rest is kept."""
     shape = language.config
     adapter = Adapter(replace(base.config, n_embd=shape.n_embd, n_layer=shape.n_layer))
     kept = {k: v for k, v in base.state_dict().items() if not k.startswith(CONDITIONING)}
     adapter.load_state_dict(kept, strict=False)
-    for name, parameter in adapter.named_parameters():
-        parameter.requires_grad_(name.startswith(CONDITIONING))
     with torch.no_grad():
         adapter.soft_scale.fill_(_row_size(language))
     return adapter
 
 
-def train(bound: Bound, base: Adapter, source: FeatureSource, settings: Settings, folder: Path) -> None:
+def train(bound: Bound, groups: Sequence[Group], settings: Settings, folder: Path) -> None:
     """Train what is not frozen; resumable, with its checkpoint and curve in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    codec, teacher = Codec(bound.tokenizer), base.eval().requires_grad_(False)
-    Trainer(bound.student, source, codec, settings, folder, english=[], teacher=teacher).run()
+    Trainer(bound.student, groups, Codec(bound.tokenizer), settings, folder, english=[]).run()
 
 
 def _row_size(language: FrozenLanguage) -> float:
