@@ -73,7 +73,7 @@ def main() -> None:
     device = closure(project["project"]["dependencies"])
     demo = without(closure(extras["demo"]), device)
     build = without(build, device, demo)
-    export = without(closure(extras["export"]), device, demo, build)
+    export = without(closure([*extras["export"], *extras["byo"]]), device, demo, build)
     optional = closure([need for name in OPTIONAL for need in extras[name]])
     optional = without(optional, device, demo, build, export)
     dev = without(closure(extras["dev"]), device, demo, build, export, optional)
