@@ -163,6 +163,15 @@ def test_a_braced_name_that_is_no_fact_is_found():
     assert facts.fill("It is {a}, it was {b}.", {"a": "1 m", "b": "2 m"}) == ("It is 1 m, it was 2 m.", "")
     assert facts.fill("It is {a} {c}.", {"a": "1 m"}) == ("It is 1 m {c}.", "c")
     assert facts.fill("no number", {}) == ("no number", "")
+    assert facts.fill('{"tool": "none"}', {}) == ('{"tool": "none"}', "")
+
+
+def test_what_was_before_is_a_fact_or_said_to_be_unknown(model):
+    earlier = facts.before(model.manifest, {EVENT: "rain"})
+    assert earlier == {"before_event_detection": "rain falling"}
+    text = "Before it was {before_event_detection}."
+    assert facts.fill(text, earlier) == ("Before it was rain falling.", "")
+    assert facts.fill(text, {}) == (f"Before it was {facts.NOTHING_BEFORE}.", "")
 
 
 @given(

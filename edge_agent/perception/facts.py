@@ -17,6 +17,7 @@ from edge_agent.types import NumberPercept, Values, Window
 
 Float64 = npt.NDArray[np.float64]
 
+BEFORE = "before_"
 NOTHING_BEFORE = "nothing else that I know of"
 _REDUCE: dict[str, Callable[[Float64], float]] = {
     "value": lambda v: float(v[0]),
@@ -51,12 +52,11 @@ def of_head(head: NumberHead, found: NumberPercept) -> dict[str, str]:
 
 
 def before(manifest: Manifest, labels: Mapping[str, str]) -> dict[str, str]:
-    """`before_<head>` of every head: what it was before, as it is said; `labels` are the earlier ones."""
+    """`before_<head>`: what it was before, as it is said; `labels` are the earlier ones, by head."""
     return {
-        f"before_{head.name}": head.phrases[head.labels.index(labels[head.name])]
-        if head.name in labels
-        else NOTHING_BEFORE
+        f"{BEFORE}{head.name}": head.phrases[head.labels.index(labels[head.name])]
         for head in manifest.tasks
+        if head.name in labels
     }
 
 
@@ -70,5 +70,10 @@ def worded(fact: Fact, values: Values) -> str:
 
 def fill(text: str, facts: Mapping[str, str]) -> tuple[str, str]:
     """(the text with every `{name}` replaced, the first name that is no fact, or an empty string)."""
-    unknown = next((name for name in _BRACED.findall(text) if name not in facts), "")
-    return _BRACED.sub(lambda m: facts.get(m[1], m[0]), text), unknown
+    known = {name: facts.get(name) or _otherwise(name) for name in _BRACED.findall(text)}
+    unknown = next((name for name, value in known.items() if not value), "")
+    return _BRACED.sub(lambda m: known[m[1]] or m[0], text), unknown
+
+
+def _otherwise(name: str) -> str:
+    return NOTHING_BEFORE if name.startswith(BEFORE) else ""
