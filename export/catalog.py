@@ -267,7 +267,7 @@ _HEADS = (
         "distance", "depth_estimation", ("camera",), "simulate.camera:DEPTH_MAP",
         "how far is what the camera sees?",
         " The nearest thing is {distance_near} away, the middle {distance_middle}.", "the distance",
-        numbers=tuple(f"depth_{row}_{column}_m" for row in range(6) for column in range(8)),
+        numbers=tuple(f"depth_{row:02d}_{column:02d}_m" for row in range(6) for column in range(8)),
         facts=(
             Fact("distance_near", "metres", 1, "min", 0, 47),
             Fact("distance_middle", "metres", 1, "value", 28, 28),
