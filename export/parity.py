@@ -32,8 +32,8 @@ from export.groups import draw, random_mask
 from export.networks import language as networks
 from export.ship import Trained
 from export.slot_features import TEST
+from export.student import states_of
 from export.train_heads import load_groups
-from export.train_language import states_of
 
 TOLERANCE = 1e-4
 LABEL_AGREEMENT = 0.99

@@ -30,10 +30,9 @@ from export import tokenizer as bpe
 from export.calibrate import calibrate
 from export.catalog import HEADS, SLOT_FACTS, SLOTS, HeadSpec
 from export.datasets.common import DatasetInfo
-from export.student import Student
+from export.student import Student, language_of, make_student
 from export.train_encoders import load_encoder
 from export.train_heads import config_from, load_groups, scalings
-from export.train_language import make_student
 from export.train_slots import load_slot
 from export.wordings import MEASURED, WORDINGS
 
@@ -66,8 +65,9 @@ class Trained:
 def load_trained(runs: Path, stage: str = "instruct") -> Trained:
     """The networks of `runs` in evaluation mode. Raises FileNotFoundError naming what is missing."""
     tokenizer_path = runs / "tokenizer.json"
-    student = make_student(bpe.load(tokenizer_path), config_from(load_groups(runs)))
-    student.load_state_dict(torch.load(runs / f"{stage}.pt", weights_only=True)["student"])
+    saved = torch.load(runs / f"{stage}.pt", weights_only=True)
+    student = make_student(bpe.load(tokenizer_path), config_from(load_groups(runs)), language_of(saved))
+    student.load_state_dict(saved["student"])
     encoders = {}
     for slot in SLOTS:
         path = runs / f"encoder_{slot}.pt"

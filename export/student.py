@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
 import torch
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from export.batches import DialogBatch
+from export.batches import Codec, DialogBatch
+from export.catalog import classes
+from export.dialogs import State
 from export.groups import Sample
-from export.networks.adapter import Adapter, AdapterOutput
-from export.networks.language import LanguageModel
+from export.networks.adapter import Adapter, AdapterConfig, AdapterOutput
+from export.networks.language import IOTLM_7M, LanguageConfig, LanguageModel
 
 GATHER_STEP = 256
 
@@ -59,3 +66,40 @@ def _row_mean(values: Tensor, where: Tensor, reads: Tensor) -> Tensor:
     grid = torch.zeros(where.shape, device=values.device).masked_scatter(where, values)
     count = reads.sum(1)
     return (grid * reads).sum(1) / count.clamp(min=1)
+
+
+def make_student(tokenizer: Tokenizer, config: AdapterConfig, language: LanguageConfig = IOTLM_7M) -> Student:
+    """A fresh language model, and an adapter of its width and depth."""
+    fitting = replace(config, n_embd=language.n_embd, n_layer=language.n_layer)
+    return Student(Adapter(fitting), LanguageModel(language), Codec(tokenizer).prefix)
+
+
+def language_of(checkpoint: Mapping[str, Any]) -> LanguageConfig:
+    """The shape of a checkpoint's language model."""
+    return LanguageConfig(**checkpoint.get("language", {}))
+
+
+def states_of(adapter: Adapter, sample: Sample) -> list[State]:
+    """What the fast path reads of each row: the labels that the language model is to word."""
+    config = adapter.config
+    with torch.no_grad():
+        heads, _, _ = adapter.fused(sample.pooled, sample.logits, sample.mask)
+    named = [h for h in classes() if h.name in heads]
+    read = {h.name: heads[h.name].argmax(-1).tolist() for h in named}
+    alone = {
+        (slot, head.name): sample.logits[:, where].argmax(-1).tolist()
+        for slot, head, where in config.pieces()
+        if len(head.slots) > 1 and not head.regression
+    }
+    labels = {h.name: h.labels for h in named}
+    states = []
+    for i, row in enumerate(sample.mask.bool().tolist()):
+        present = frozenset(s for s, here in zip(config.names, row, strict=True) if here)
+        states.append(
+            State(
+                {h.name: labels[h.name][read[h.name][i]] for h in named if present & set(h.slots)},
+                present,
+                {key: labels[key[1]][found[i]] for key, found in alone.items() if key[0] in present},
+            )
+        )
+    return states

@@ -4,14 +4,15 @@ Loss (DESIGN.md, "The model"): answer-token CE + 0.2 * L_contrast. The heads are
 (`train_heads`) and frozen here: the language model is to word what the fast path perceives, right or wrong.
 Taught with true labels on windows that the encoders were trained on, it would learn a certainty that new
 people do not give.
-Resumable: a checkpoint holds weights, optimiser, step and the state of the random generators.
+Resumable, with any number of processes: a checkpoint holds weights, optimiser and step; the random numbers of
+a step depend on the seed, the step and the shard alone.
 """
 
 from __future__ import annotations
 
-import json
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,15 +26,15 @@ from tqdm import tqdm
 
 from export import tokenizer as bpe
 from export.batches import Codec
-from export.catalog import classes
+from export.corpus import english_ids, make_tokenizer
 from export.dialogs import Asker, State, Turn
 from export.groups import Group, Sample, draw, random_mask
-from export.networks.adapter import Ablation, Adapter, AdapterConfig
-from export.networks.language import IOTLM_7M, LanguageConfig, LanguageModel
+from export.networks.adapter import Ablation
+from export.networks.language import IOTLM_7M, LanguageConfig
+from export.parallel import ALONE, World, moved, on_cpu
 from export.plots import loss_curve
 from export.precision import autocast
-from export.student import Student
-from export.text import paragraphs
+from export.student import Student, language_of, make_student, states_of
 from export.train_heads import config_from, load_groups, load_heads
 from export.vocabulary import transplant
 
@@ -42,7 +43,10 @@ ENGLISH_SHARE = {"pretrain": 1.0, "instruct": 0.1}
 
 @dataclass(frozen=True)
 class Settings:
-    """One stage. `minutes` bounds the wall time; the learning rate falls with the larger share done."""
+    """One stage. `minutes` bounds the wall time; the learning rate falls with the larger share done.
+
+    A step learns from `shards` draws of `batch` rows.
+    """
 
     stage: str
     steps: int
@@ -54,20 +58,22 @@ class Settings:
     minutes: float = 1e9
     save_every: int = 100
     ablation: Ablation = ""
+    shards: int = 1
 
 
 class Trainer:
-    """One stage of training with checkpoints and a loss log."""
+    """One stage of training with checkpoints and a loss log, in one of the processes of `world`."""
 
     def __init__(
         self, student: Student, groups: Sequence[Group], codec: Codec, settings: Settings, folder: Path,
-        english: list[int],
+        english: Sequence[int] | Tensor, world: World = ALONE,
     ) -> None:  # fmt: skip
-        self.student, self.groups, self.codec = student, groups, codec
+        self.student, self.groups, self.codec = student.to(world.device), groups, codec
         self.settings, self.folder = settings, folder
-        self.english = torch.tensor(english)
+        self.english = torch.as_tensor(english)
+        self.world = world
         self.rng = np.random.default_rng(settings.seed)
-        self.generator = torch.Generator().manual_seed(settings.seed)
+        self.generator = torch.Generator()
         self.asker = Asker(self.rng)
         self.optimiser = _optimiser(student, settings)
         self.step, self.spent_s, self.log = 0, 0.0, list[dict[str, float]]()
@@ -76,44 +82,73 @@ class Trainer:
     def checkpoint(self) -> Path:
         return self.folder / f"{self.settings.stage}.pt"
 
-    def run(self) -> None:
-        """Train until the steps or the minutes are used; save at intervals and at the end."""
-        s = self.settings
-        self.resume()
-        bar = tqdm(total=s.steps, initial=self.step, desc=s.stage, unit="step", mininterval=5)
-        while (share := self.share()) < 1:
-            began = time.monotonic()
-            self._set_rate(share)
-            row = self.train_step()
-            self.spent_s += time.monotonic() - began
-            self.step += 1
-            self.log.append(row)
+    def run(self, slice_s: float = math.inf) -> bool:
+        """Train until the steps or the minutes are used, or for `slice_s`; save at intervals and at the end.
+
+        Returns whether the stage is done.
+        """
+        s, world = self.settings, self.world
+        self.begin()
+        bar = tqdm(total=s.steps, initial=self.step, desc=s.stage, mininterval=5, disable=not world.is_main)
+        began_s, earlier_s = time.monotonic(), self.spent_s
+        while self.share() < 1 and self.spent_s - earlier_s < slice_s:
+            self.advance()
             bar.update()
             if self.step % 20 == 0:
                 recent = self.log[-20:]
-                bar.set_postfix({k: f"{np.nanmean([r[k] for r in recent]):.3f}" for k in row})
+                bar.set_postfix({k: f"{_mean(r[k] for r in recent):.3f}" for k in recent[0]})
             if self.step % s.save_every == 0:
                 self.save()
+            self.spent_s = world.largest(earlier_s + time.monotonic() - began_s)
         self.save()
+        world.wait()
+        return self.share() >= 1
+
+    def begin(self) -> None:
+        """Continue from a checkpoint where there is one; every process then holds the same weights."""
+        self.resume()
+        self.world.spread([*self.student.parameters(), *self.student.buffers()])
+
+    def advance(self) -> None:
+        """One step at the rate that its share of the budget asks for."""
+        self._set_rate(self.share())
+        self.log.append(self.train_step())
+        self.step += 1
 
     def share(self) -> float:
         """How much of the budget is used, 0..1."""
         return max(self.step / self.settings.steps, self.spent_s / 60 / self.settings.minutes)
 
     def train_step(self) -> dict[str, float]:
-        english = self.rng.random() < self.settings.english
-        with autocast():
-            loss, parts = self._english_loss() if english else self._dialog_loss()
+        """One step of the optimiser; the losses are means over the shards of this process."""
+        s = self.settings
+        english = self._random(0).random() < s.english  # all shards alike: gradients of the same weights
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        rows = []
+        for shard in self.world.shards(s.shards):
+            self._seed(shard)
+            with autocast(self.world.device.type):
+                loss, parts = self._english_loss() if english else self._dialog_loss()
+            (loss / s.shards).backward()
+            rows.append(parts)
+        self.world.sum_gradients(self.student.parameters())
         nn.utils.clip_grad_norm_(self.student.parameters(), 1.0)
         self.optimiser.step()
-        empty = dict.fromkeys(("answer", "contrast", "english"), float("nan"))
-        return {**empty, **parts}
+        return {k: _mean(r.get(k, math.nan) for r in rows) for k in ("answer", "contrast", "english")}
+
+    def _random(self, stream: int) -> np.random.Generator:
+        return np.random.default_rng([self.settings.seed, self.step, stream])
+
+    def _seed(self, shard: int) -> None:
+        """The random numbers of a shard of this step, whichever process does it and whatever came before."""
+        self.rng = self.asker.rng = self._random(shard + 1)
+        seed = int(self.rng.integers(2**62))
+        self.generator.manual_seed(seed)
+        torch.manual_seed(seed)  # dropout
 
     def _english_loss(self) -> tuple[Tensor, dict[str, float]]:
         starts = self.rng.integers(0, len(self.english) - 129, 16)
-        rows = torch.stack([self.english[i : i + 129] for i in starts])
+        rows = torch.stack([self.english[i : i + 129] for i in starts]).long().to(self.world.device)
         model = self.student.language
         logits = model.logits(model(model.token_embd(rows[:, :-1])))
         loss = F.cross_entropy(logits.float().flatten(0, 1), rows[:, 1:].flatten())
@@ -124,10 +159,10 @@ class Trainer:
         states = states_of(self.student.adapter, sample)
         turns = self.rng.choice([1, 2, 3], len(states), p=[0.5, 0.35, 0.15])
         dialogs = [self.asker.dialog(s, int(n)) for s, n in zip(states, turns, strict=True)]
-        batch = self.codec.batch(dialogs)
+        batch = moved(self.world.device, self.codec.batch(dialogs))
         answer, row_logp = self.student.answer_loss(self.student.condition(sample), batch)
         rows, others = self._partners(sample, states, dialogs)
-        contrast = torch.zeros(())
+        contrast = torch.zeros((), device=self.world.device)
         if len(rows):
             _, other_logp = self.student.answer_loss(self.student.condition(others), batch[rows])
             # L_contrast = softplus(1 - [log p(a|s,q) - log p(a|s',q)] / |a|), s' of another label.
@@ -142,7 +177,7 @@ class Trainer:
         sample, _ = draw(config, self.groups, mask, self.generator)
         share = torch.rand(n, generator=self.generator) * 0.5 + 0.5
         share[torch.rand(n, generator=self.generator) < 0.5] = 1.0
-        return sample.mixed(share, torch.randperm(n, generator=self.generator))
+        return moved(self.world.device, sample.mixed(share, torch.randperm(n, generator=self.generator)))
 
     def _partners(
         self, sample: Sample, states: Sequence[State], dialogs: Sequence[Sequence[Turn]]
@@ -170,60 +205,45 @@ class Trainer:
             group["lr"] = group["initial_lr"] * factor
 
     def save(self) -> None:
-        """Write weights, optimisers and counters, then the log and its plot."""
+        """Write weights, optimiser and counters, then the plot of the log; one process does it for all."""
+        if not self.world.is_main:
+            return
         state = {
             "student": self.student.state_dict(),
+            "language": asdict(self.student.language.config),
             "optimiser": self.optimiser.state_dict(),
             "step": self.step,
             "spent_s": self.spent_s,
             "log": self.log,
-            "rng": json.dumps(self.rng.bit_generator.state),
-            "torch_rng": torch.get_rng_state(),
-            "generator": self.generator.get_state(),
             "settings": asdict(self.settings),
         }
         part = self.checkpoint.with_suffix(".part")
-        torch.save(state, part)
+        torch.save(on_cpu(state), part)
         part.replace(self.checkpoint)
         loss_curve(self.log, self.folder / f"{self.settings.stage}.png", self.settings.stage)
 
     def resume(self) -> None:
-        """Continue from the stage's own checkpoint where there is one."""
-        if not self.checkpoint.exists():
-            return
-        state = torch.load(self.checkpoint, weights_only=True)
-        self.student.load_state_dict(state["student"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.step, self.spent_s, self.log = state["step"], state["spent_s"], state["log"]
-        self.rng.bit_generator.state = json.loads(state["rng"])
-        torch.set_rng_state(state["torch_rng"])
-        self.generator.set_state(state["generator"])
+        """Continue from the stage's own checkpoint where there is one.
+
+        Raises ValueError for weights without an optimiser, and where the processes see different checkpoints.
+        """
+        if self.checkpoint.exists():
+            state = torch.load(self.checkpoint, weights_only=True)
+            if "optimiser" not in state:
+                raise ValueError(
+                    f"{self.checkpoint} was trained elsewhere: it can be shipped, not trained further"
+                )
+            self.student.load_state_dict(state["student"])
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.step, self.spent_s, self.log = state["step"], state["spent_s"], state["log"]
+        if not self.world.alike(self.step):
+            raise ValueError(f"the processes see different checkpoints: {self.folder} must be shared")
 
 
-def states_of(adapter: Adapter, sample: Sample) -> list[State]:
-    """What the fast path reads of each row: the labels that the language model is to word."""
-    config = adapter.config
-    with torch.no_grad():
-        heads, _, _ = adapter.fused(sample.pooled, sample.logits, sample.mask)
-    named = [h for h in classes() if h.name in heads]
-    read = {h.name: heads[h.name].argmax(-1).tolist() for h in named}
-    alone = {
-        (slot, head.name): sample.logits[:, where].argmax(-1).tolist()
-        for slot, head, where in config.pieces()
-        if len(head.slots) > 1 and not head.regression
-    }
-    labels = {h.name: h.labels for h in named}
-    states = []
-    for i, row in enumerate(sample.mask.bool().tolist()):
-        present = frozenset(s for s, here in zip(config.names, row, strict=True) if here)
-        states.append(
-            State(
-                {h.name: labels[h.name][read[h.name][i]] for h in named if present & set(h.slots)},
-                present,
-                {key: labels[key[1]][found[i]] for key, found in alone.items() if key[0] in present},
-            )
-        )
-    return states
+def _mean(values: Iterable[float]) -> float:
+    """Of those that are numbers; NaN where none is."""
+    known = [v for v in values if not math.isnan(v)]
+    return sum(known) / len(known) if known else math.nan
 
 
 def _optimiser(student: Student, settings: Settings) -> torch.optim.Optimizer:
@@ -244,63 +264,45 @@ def _optimiser(student: Student, settings: Settings) -> torch.optim.Optimizer:
     return optimiser
 
 
-def example_lines(count: int = 30_000) -> list[str]:
-    """Questions and answers about random states: what the tokenizer must have words for."""
-    asker = Asker(np.random.default_rng(7))
-    turns = (asker.turn(asker.state()) for _ in range(count))
-    lines = [f"{turn.question}{turn.answer}" for turn in turns]
-    words = [f" {p}" for h in classes() for p in h.phrases.values()]
-    return [*lines, *words * 200]
-
-
-def make_tokenizer(data: Path, folder: Path) -> Tokenizer:
-    """Train the tokenizer on English and dialogs, or load the one already there."""
-    path = folder / "tokenizer.json"
-    if not path.exists():
-        bpe.train([*paragraphs(data, 1_500_000), *example_lines()]).save(str(path))
-    tokenizer = bpe.load(path)
-    for head in classes():
-        bpe.first_tokens(tokenizer, head.phrases.values())
-    return tokenizer
-
-
-def english_ids(data: Path, folder: Path, tokenizer: Tokenizer) -> list[int]:
-    """Token ids of the English corpus, cached beside the checkpoints."""
-    path = folder / "english.npy"
-    if not path.exists():
-        end = tokenizer.token_to_id("<|end|>")
-        encoded = tokenizer.encode_batch(list(paragraphs(data, 2_500_000)))
-        np.save(path, np.array([i for e in encoded for i in [*e.ids, end]], dtype=np.int32))
-    ids: list[int] = np.load(path, allow_pickle=False).astype(np.int64).tolist()
-    return ids
-
-
-def make_student(tokenizer: Tokenizer, config: AdapterConfig, language: LanguageConfig = IOTLM_7M) -> Student:
-    """A fresh adapter and language model of matching width and depth."""
-    return Student(Adapter(config), LanguageModel(language), Codec(tokenizer).prefix)
-
-
-def pretrain(data: Path, folder: Path, settings: Settings, start: Path | None = None) -> None:
+def pretrain(
+    data: Path, folder: Path, settings: Settings, start: Path | None = None, *,
+    language: LanguageConfig = IOTLM_7M, world: World = ALONE,
+) -> None:  # fmt: skip
     """Stage 1: English alone. `start` is a folder with an earlier model whose tokens were others."""
     torch.manual_seed(settings.seed)
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer = make_tokenizer(data, folder)
-    found = load_groups(folder)
-    student = make_student(tokenizer, config_from(found))
+    with world.main_first():
+        tokenizer = make_tokenizer(data, folder)
+        english = english_ids(data, folder, tokenizer)
+    student = make_student(tokenizer, config_from(load_groups(folder)), language)
     if start is not None:
         transplant(start, student, tokenizer)
-    english = english_ids(data, folder, tokenizer)
-    Trainer(student, [], Codec(tokenizer), settings, folder, english).run()
+    Trainer(student, [], Codec(tokenizer), settings, folder, english, world).run()
 
 
-def instruct(data: Path, folder: Path, settings: Settings) -> None:
+def instruct(data: Path, folder: Path, settings: Settings, *, world: World = ALONE) -> None:
     """Stage 2: dialogs over recorded encoder outputs, from the pretrained weights and the trained heads."""
-    torch.manual_seed(settings.seed)
     tokenizer = bpe.load(folder / "tokenizer.json")
+    with world.main_first():
+        english = english_ids(data, folder, tokenizer)
     found = load_groups(folder)
-    student = make_student(tokenizer, replace(config_from(found), ablation=settings.ablation))
-    student.load_state_dict(torch.load(folder / "pretrain.pt", weights_only=True)["student"])
-    student.adapter.fused.load_state_dict(load_heads(folder / "heads.pt").state_dict())
-    english = english_ids(data, folder, tokenizer)
+    student = instructed(folder, tokenizer, found, settings)
     training = [g.part(0) for g in found.values()]
-    Trainer(student, training, Codec(tokenizer), settings, folder, english).run()
+    Trainer(student, training, Codec(tokenizer), settings, folder, english, world).run()
+
+
+def instructed(
+    folder: Path,
+    tokenizer: Tokenizer,
+    found: Mapping[str, Group],
+    settings: Settings,
+    work: Path | None = None,
+) -> Student:
+    """What stage 2 begins with: the student of `pretrain` (in `work`, else `folder`), the trained heads."""
+    torch.manual_seed(settings.seed)
+    saved = torch.load((work or folder) / "pretrain.pt", weights_only=True)
+    config = replace(config_from(found), ablation=settings.ablation)
+    student = make_student(tokenizer, config, language_of(saved))
+    student.load_state_dict(saved["student"])
+    student.adapter.fused.load_state_dict(load_heads(folder / "heads.pt").state_dict())
+    return student
