@@ -32,7 +32,7 @@ TREES = 100
 MOST_FOLDS = 5
 FOREST_ROWS = 6000
 """A forest on more training windows takes minutes and gains nothing."""
-OPTIONS = SlotOptions(steps=600)
+OPTIONS = SlotOptions(steps=400)
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def studies() -> dict[str, Study]:
     found = {
         h.name: Study(SLOTS[h.slots[0]], h)
         for h in HEADS.values()
-        if SLOTS[h.slots[0]].encoder not in ("imu", "audio")
+        if SLOTS[h.slots[0]].encoder not in ("imu", "audio") and h.kind == "real"
     }
     for name, source, encoder, shape, vary in _RESEARCH:
         slot = SlotSpec(name, "", "", name, encoder, shape, 1.0, **vary)  # type: ignore[arg-type]  # int shift
