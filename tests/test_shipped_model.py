@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
+import numpy as np
 import pytest
-import random_model
 
+from edge_agent.manifest import Modality, Task
+from edge_agent.perception import facts
 from edge_agent.perception.dialog import Prompt
+from edge_agent.perception.encoders import window_shape
 from edge_agent.perception.language import LanguageModel
 from edge_agent.perception.llama_batch import LlamaOptions
 from edge_agent.perception.pipeline import Pipeline
+from edge_agent.types import SlotWindow, Window
+from export.catalog import HEADS, SLOTS
 
 FOLDER = Path(__file__).parent.parent / "models" / "iotlm-7m"
-LARGEST_BYTES = 40 * 10**6
+LARGEST_BYTES = 60 * 10**6
 
 pytestmark = pytest.mark.skipif(
     not (FOLDER / "manifest.json").is_file(), reason="no shipped model in models/iotlm-7m"
@@ -52,8 +58,32 @@ def test_every_label_begins_with_its_own_whole_word(pipeline, language):
 
 
 def test_noise_is_answered_in_words(pipeline, language):
-    percept = pipeline.perceive(random_model.window("imu_phone", "imu_watch", "audio", seed=1))
+    percept = pipeline.perceive(noise_in_every_slot(pipeline.manifest))
     assert set(percept.tasks) == {t.name for t in pipeline.manifest.tasks}
-    out = language.generate(percept.conditioning, "what is the person doing?")
-    assert out.stop == "end"
-    assert out.text
+    assert set(percept.numbers) == {n.name for n in pipeline.manifest.numbers}
+    for head in pipeline.manifest.heads:
+        out = language.generate(percept.conditioning, head.question)
+        assert out.stop == "end", head.name
+        said, unknown = facts.fill(out.text, percept.facts)
+        assert said
+        assert not unknown
+
+
+def test_its_heads_are_those_of_the_catalog(pipeline):
+    assert [h.name for h in pipeline.manifest.heads] == list(HEADS)
+    for head in pipeline.manifest.heads:
+        assert head.task == HEADS[head.name].task
+        assert head.kind == HEADS[head.name].kind
+        assert pipeline.manifest.serving(head.name) == set(HEADS[head.name].slots)
+    assert [s.name for s in pipeline.manifest.slots] == list(SLOTS)
+
+
+def test_every_modality_and_task_of_the_paper_is_there(pipeline):
+    assert {s.modality for s in pipeline.manifest.slots} >= set(get_args(Modality))
+    assert {h.task for h in pipeline.manifest.heads} == set(get_args(Task))
+
+
+def noise_in_every_slot(manifest):
+    rng = np.random.default_rng(1)
+    values = {s.name: rng.normal(0, 0.1, window_shape(s)).astype(np.float32) for s in manifest.slots}
+    return Window(0, 0, {name: SlotWindow(v, 1.0, 0.0) for name, v in values.items()})
