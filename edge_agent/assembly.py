@@ -16,9 +16,10 @@ from edge_agent.delivery.subscription import Subscription
 from edge_agent.delivery.topics import Topics
 from edge_agent.errors import DeliveryError
 from edge_agent.manifest import Manifest
-from edge_agent.perception.answer import Answers
+from edge_agent.perception import taught
 from edge_agent.perception.client import LanguageClient
 from edge_agent.perception.pipeline import Pipeline
+from edge_agent.perception.taught_answers import answers
 from edge_agent.perception.worker import settings_from
 from edge_agent.sensors.factory import SensorFactory
 from edge_agent.sensors.network import Subscribe
@@ -51,8 +52,8 @@ class Parts:
 
 def assemble(config: Config, clock: PacingClock, make: MakeSensors | None = None) -> Parts:
     """Load the model and make the sensors. Raises ConfigurationError or ModelError."""
-    check(config)
-    pipeline = Pipeline(config.model.path)
+    learned = taught.load(config.taught, check(config))
+    pipeline = Pipeline(config.model.path, taught=learned)
     manifest = pipeline.manifest
     return Parts(
         config=config,
@@ -68,7 +69,7 @@ def assemble(config: Config, clock: PacingClock, make: MakeSensors | None = None
                 threads=config.model.threads,
                 memory_mib=config.model.language_memory_mib,
             ),
-            Answers(manifest, set(config.perceived.values())),
+            answers(manifest, set(config.perceived.values()), learned),
             clock,
             FullJitter(_BACKOFF_BASE_S, _BACKOFF_CAP_S),
         ),
@@ -77,13 +78,14 @@ def assemble(config: Config, clock: PacingClock, make: MakeSensors | None = None
 
 
 def check(config: Config) -> Manifest:
-    """Check what can be checked without loading or opening: sensors, broker settings, manifest.
+    """Check what needs no loading or opening: sensors, broker settings, manifest, what was taught.
 
     Raises ConfigurationError or ModelError.
     """
     manifest = manifests.read(config.model.path)
     make_sensors(config, manifest, SystemClock())
     mqtt.check(config.mqtt)
+    taught.load(config.taught, manifest)
     return manifest
 
 

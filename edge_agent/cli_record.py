@@ -20,6 +20,7 @@ from edge_agent.errors import ConfigurationError, EdgeAgentError
 if TYPE_CHECKING:
     from edge_agent.assembly import Parts
     from edge_agent.config import Config
+    from edge_agent.perception.pipeline import Pipeline
     from edge_agent.record.beside import Recording
     from edge_agent.record.mcap_file import RecordingReader
     from edge_agent.record.playback import Playback
@@ -70,7 +71,7 @@ def _add_replay(commands: Any, command: Add, config_option: Callable[[Any], None
 def _record(options: argparse.Namespace) -> int:
     if options.output is None:
         options.usage_error("name the file to write: -o OUT.mcap")
-    _check_library()
+    check_library()
     from edge_agent import assembly, config, manifest
     from edge_agent.clock import SystemClock
     from edge_agent.record.recorder import Recorder, create
@@ -97,14 +98,15 @@ def _record(options: argparse.Namespace) -> int:
 
 def assemble_recorded(settings: Config, path: Path) -> tuple[Parts, Recording]:
     """The parts of an agent that is recorded into the new file `path`, and what records it."""
-    _check_library()
+    check_library()
     from edge_agent.clock import SystemClock
     from edge_agent.record import beside
 
     return beside.assemble_recorded(settings, SystemClock(), path)
 
 
-def _check_library() -> None:
+def check_library() -> None:
+    """Raise EdgeAgentError where recordings cannot be read or written at all."""
     if find_spec("mcap") is None:
         raise EdgeAgentError(
             "recordings need the package mcap",
@@ -122,10 +124,10 @@ def _hide(_progress: Progress) -> None:
 
 
 def _info(options: argparse.Namespace) -> int:
-    _check_library()
+    check_library()
     from edge_agent.record.info import info
 
-    with _open(options.file) as reader:
+    with open_recording(options.file) as reader:
         facts = info(reader)
     if options.json:
         print(json.dumps({"file": str(options.file), **facts}, ensure_ascii=False))
@@ -135,17 +137,21 @@ def _info(options: argparse.Namespace) -> int:
 
 
 def _replay(options: argparse.Namespace) -> int:
-    _check_library()
-    from edge_agent import config
+    check_library()
+    from edge_agent import config, manifest
     from edge_agent.assembly import model_id
     from edge_agent.clock import SystemClock
     from edge_agent.delivery.payloads import encode, percept
+    from edge_agent.perception import taught
+    from edge_agent.perception.pipeline import Pipeline
     from edge_agent.runtime import signals
 
     stop = threading.Event()
     settings = config.load(options.config or config.find())
-    with signals(stop.set), _open(options.file) as reader:
-        playback = _playback(settings, reader)
+    with signals(stop.set), open_recording(options.file) as reader:
+        learned = taught.load(settings.taught, manifest.read(settings.model.path))
+        pipeline = Pipeline(settings.model.path, taught=learned)
+        playback = make_playback(settings, reader, pipeline, settings.perceived)
         model = model_id(settings.model.path, playback.pipeline.manifest)
         for seen in playback.percepts(stop, None if options.speed == "max" else SystemClock()):
             body = percept("", seen, model, playback.clock)
@@ -168,7 +174,8 @@ def _print(line: str) -> bool:
     return True
 
 
-def _open(path: Path) -> RecordingReader:
+def open_recording(path: Path) -> RecordingReader:
+    """The recording at `path`. Raises RecordingError."""
     from edge_agent.record.encoding import RecordingError
     from edge_agent.record.mcap_file import RecordingReader
 
@@ -179,13 +186,17 @@ def _open(path: Path) -> RecordingReader:
     return RecordingReader(raw, str(path))
 
 
-def _playback(settings: Config, reader: RecordingReader) -> Playback:
-    """The recording before the model. What cannot be perceived is told on stderr."""
-    from edge_agent.perception.pipeline import Pipeline
-    from edge_agent.record.playback import Playback
-    from edge_agent.windows import Windows
+def make_playback(
+    settings: Config, reader: RecordingReader, pipeline: Pipeline, wanted: Mapping[str, str]
+) -> Playback:
+    """The recording's sensors `wanted` (Chunk.sensor -> slot) before the model.
 
-    recorded, wanted = reader.header.sensors, settings.perceived
+    What cannot be perceived is told on stderr. Raises EdgeAgentError where nothing can be.
+    """
+    from edge_agent.assembly import make_windows
+    from edge_agent.record.playback import Playback
+
+    recorded = reader.header.sensors
     if not recorded.keys() & wanted.keys():
         raise EdgeAgentError(
             f"nothing to perceive: the recording holds {', '.join(recorded)}; the configuration perceives "
@@ -194,19 +205,11 @@ def _playback(settings: Config, reader: RecordingReader) -> Playback:
         )
     for name in sorted(recorded.keys() - wanted.keys()):
         print(f'note: "{name}" fills no slot here and is not perceived', file=sys.stderr)
-    pipeline, cut = Pipeline(settings.model.path), settings.windows
     try:
-        windows = Windows(
-            pipeline.manifest.slots,
-            wanted,
-            hop_s=cut.hop_s,
-            max_gap_s=cut.max_gap_s,
-            min_coverage=cut.min_coverage,
-            settle_s=cut.settle_s,
-        )
+        windows = make_windows(settings, pipeline.manifest, wanted)
     except ValueError as error:
         raise ConfigurationError(str(error), key="sensor") from error
-    return Playback(reader, pipeline, windows, wanted, cut.settle_s)
+    return Playback(reader, pipeline, windows, wanted, settings.windows.settle_s)
 
 
 # -- words -----------------------------------------------------------------------------------------------

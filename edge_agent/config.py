@@ -41,6 +41,9 @@ class Model(Frozen):
     """Which model, and what the language model may cost."""
 
     path: FilePath = Field(description="folder that holds manifest.json")
+    taught: FilePath | None = Field(
+        None, description="file of taught classes; default: taught.npz in node.state_directory"
+    )
     threads: int = Field(1, ge=1, le=64, description="threads of the language model")
     language_deadline_s: float = Field(
         3.0, gt=0, le=120, description="seconds until a deterministic sentence answers instead"
@@ -147,6 +150,11 @@ class Config(Frozen):
     )
 
     @property
+    def taught(self) -> Path:
+        """Where the classes that this device was taught are kept; the file need not exist."""
+        return self.model.taught or self.node.state_directory / "taught.npz"
+
+    @property
     def sources(self) -> dict[str, str]:
         """Chunk.sensor -> slot ("" for none), for every sensor and every stream of a board."""
         return {name: slot for sensor in self.sensors for name, slot in sensor.sources.items()}
@@ -159,17 +167,10 @@ class Config(Frozen):
     @model_validator(mode="after")
     def _each_once(self) -> Config:
         owners: dict[str, int] = {}
-        slots: dict[str, str] = {}
         for i, sensor in enumerate(self.sensors):
             for name in {sensor.name, *sensor.sources}:
                 if owners.setdefault(name, i) != i:
                     raise _repeated(f"sensor.{i}.name", f'two sensors have the name "{name}"', "rename one")
-            for name, slot in sensor.sources.items():
-                if slot and (other := slots.setdefault(slot, name)) != name:
-                    raise _repeated(
-                        f"sensor.{i}.slot", f'"{other}" and "{name}" both fill the slot "{slot}"',
-                        "a slot has one source; remove one of the two",
-                    )  # fmt: skip
         return self
 
 

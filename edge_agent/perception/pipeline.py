@@ -12,21 +12,26 @@ from edge_agent.manifest import Manifest, NumberHead, TaskHead
 from edge_agent.perception import calibration, facts
 from edge_agent.perception.adapter import Adapter, Reading
 from edge_agent.perception.encoders import Encoder
+from edge_agent.perception.taught import Taught
 from edge_agent.types import Features, Float32, NumberPercept, Percept, TaskPercept, Window
 
 
 class Pipeline:
     """Encoders, adapter and heads of one model folder, for one thread.
 
-    `configured` names the slots that have a sensor: only their encoders are loaded. `rejected` counts slot
-    windows that held values which are not finite and were therefore left out.
+    `configured` names the slots that have a sensor: only their encoders are loaded. `taught` is read beside
+    the model's own heads. `rejected` counts slot windows that held values which are not finite and were
+    therefore left out.
     """
 
-    def __init__(self, folder: Path, configured: Collection[str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, configured: Collection[str] | None = None, taught: Taught | None = None
+    ) -> None:
         """Verify every file of the folder, then load. Raises ModelError."""
         self.manifest: Manifest = manifests.load(folder)
         self.folder = folder
         self.rejected = 0
+        self._taught = taught
         self._encoders = {
             s.name: Encoder(folder, self.manifest, s)
             for s in self.manifest.slots
@@ -42,6 +47,8 @@ class Pipeline:
         tasks = {
             t.name: self._task(t, reading, features) for t in self.manifest.tasks if t.name in reading.heads
         }
+        if self._taught is not None:
+            tasks |= self._taught.perceive(features)
         numbers = {n.name: _numbers(n, reading) for n in self.manifest.numbers if n.name in reading.heads}
         said = facts.of_window(self.manifest, window)
         for head in self.manifest.numbers:

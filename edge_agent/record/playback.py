@@ -64,7 +64,7 @@ class Playback:
     def percepts(self, stop: threading.Event, pace: PacingClock | None = None) -> Iterator[Percept]:
         """One for each window; until `stop`. With `pace`, each when it is due on that clock."""
         ahead_ns = 0 if pace is None else pace.monotonic_ns() - self.clock.monotonic_ns()
-        for window in self._cut():
+        for window in self.windows():
             if pace is not None:
                 pace.wait_until(self.clock.monotonic_ns() + ahead_ns, stop)
             if stop.is_set():
@@ -81,7 +81,7 @@ class Playback:
         missing = tuple(slot.name for slot in manifest.slots)
         return Percept(window.sequence, window.end_ns, {}, (), missing, Conditioning(soft, control))
 
-    def _cut(self) -> Iterator[Window]:
+    def windows(self) -> Iterator[Window]:
         """Every window, at its time; those that ended before the last chunk arrived are all made."""
         for arrival in self._reader.arrivals():
             yield from self._until(arrival.arrival_ns)
