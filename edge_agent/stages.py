@@ -24,6 +24,7 @@ from edge_agent.errors import ConfigurationError
 from edge_agent.events import Change, Holds, signature
 from edge_agent.flow import FlowMeter, flow_of
 from edge_agent.mailbox import Mailbox
+from edge_agent.perception.taught import question_of
 from edge_agent.types import Chunk, Clock, Conditioning, Percept, Sensor, SensorState, Window
 from edge_agent.vitals import Latencies
 
@@ -232,7 +233,7 @@ class Inference:
         interval_s = self._parts.config.publish.sentence_interval_s
         now_ns = self._clock.monotonic_ns()
         due = self._worded_ns is None or now_ns - self._worded_ns >= interval_s * _NS_PER_S
-        question = _UNASKED.get(change.found.task, "what do you perceive?")
+        question = question_of(change.found.task, _UNASKED.get(change.found.task, "what do you perceive?"))
         # Whoever asks comes first: with questions waiting nothing is worded unasked.
         if interval_s and due and not len(self._jobs):
             self._worded_ns = now_ns
