@@ -64,6 +64,14 @@ class Sender:
             yield None
 
 
+def test_a_place_keeps_what_float32_would_move_by_metres():
+    names, place = ("latitude", "longitude"), {"latitude": 47.285239512, "longitude": -170.565258}
+    batch = parse(json.dumps({"values": place}).encode(), names)
+    assert batch.values.tolist() == [[place["latitude"], place["longitude"]]]
+    assert abs(float(np.float32(place["longitude"])) - place["longitude"]) > 2e-6, "some 0.2 m"
+    assert parse(b'{"values": {"x": 0.1}}', NAMES).values.dtype == np.float32
+
+
 def gaze(x, y=0.5, **more):
     return {"values": {"x": x, "y": y}, **more}
 

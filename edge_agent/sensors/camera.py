@@ -40,7 +40,7 @@ BROKEN_IN_A_ROW = 30
 MAX_BEHIND_S = 1.0
 """Played this much too late (the machine slept), the rest is played later instead of in a rush."""
 BACKOFF_BASE_S = 0.25
-BACKOFF_CAP_S = 5.0
+BACKOFF_CAP_S = 3.0
 
 Recorded = tuple[int, Callable[[], Image | None]]
 """When a recorded frame is due in ns after the first, and what decodes it, to be called before the next."""

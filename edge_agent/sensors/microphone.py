@@ -32,7 +32,7 @@ SILENCE_LIMIT_S = 2.0
 POLL_S = 0.1
 """How long to wait for a block before looking at `stop`."""
 BACKOFF_BASE_S = 0.25
-BACKOFF_CAP_S = 5.0
+BACKOFF_CAP_S = 3.0
 REANCHOR_S = 0.2
 """A block this far from where the clock expects it means that sound is missing between."""
 TRACKING = 0.02

@@ -18,13 +18,15 @@ import numpy as np
 from edge_agent.clock import NS_PER_S
 from edge_agent.errors import EdgeAgentError, SensorError
 from edge_agent.sensors.channels import Channel
-from edge_agent.types import Chunk, Clock, Float32, Int64, SensorHealth, SensorState
+from edge_agent.types import Chunk, Clock, Int64, SensorHealth, SensorState, Values
 
 MAX_PAYLOAD_BYTES = 64 * 1024
 MAX_AGE_S = 60.0
 MAX_SEQUENCE = 2**53 - 1
 """What every JSON parser still holds exactly (RFC 8259, section 6)."""
 MAX_VALUE = float(np.finfo(np.float32).max)
+PLACE = frozenset({"latitude", "longitude"})
+"""With one of these among the channels the values are float64: a degree in float32 is off by up to 0.9 m."""
 REPEATED_WITHIN = 64
 """A message that ends so few samples back was sent again (QoS 1); one further back is a new start."""
 NAMED_AT_MOST = 8
@@ -32,7 +34,7 @@ SILENT_LEAST_S = 5.0
 SILENT_SPACINGS = 20
 """Nothing for so long, and so many times the spacing of the last two messages: the sensor is offline."""
 BACKOFF_BASE_S = 0.25
-BACKOFF_CAP_S = 5.0
+BACKOFF_CAP_S = 3.0
 
 Arrival = tuple[bytes, int] | None
 """A payload and when it arrived, on the sensor's clock in ns; None: nothing came for a while."""
@@ -51,7 +53,7 @@ class Batch:
     """
 
     ages_ns: Int64
-    values: Float32
+    values: Values
     missing: tuple[str, ...]
     sequence: int | None
     simulated: bool
@@ -78,8 +80,11 @@ def parse(payload: bytes, names: tuple[str, ...]) -> Batch:
         raise ValueError("it has none of the sensor's channels")
     rows = [[_number(values.get(name)) for name in names] for _, values in samples]
     ages_ns = [round(age_s * NS_PER_S) for age_s, _ in samples]
+    values: Values = np.array(rows, np.float64)
+    if not PLACE.intersection(names):
+        values = values.astype(np.float32)
     missing = tuple(name for name in names if name not in said)
-    return Batch(np.array(ages_ns, np.int64), np.array(rows, np.float32), missing, sequence, simulated)
+    return Batch(np.array(ages_ns, np.int64), values, missing, sequence, simulated)
 
 
 def _samples(body: dict[str, object]) -> list[tuple[float, dict[str, object]]]:
