@@ -140,8 +140,8 @@ def _tail(options: argparse.Namespace) -> int:
         if time.monotonic() - shown_s < TAIL_PERIOD_S:
             continue
         shown_s = time.monotonic()
-        names = names or _channel_names(sensor, chunk)
-        print(_tail_line(options.name, names, meter, chunk, as_json=options.json), flush=True)
+        names = names or channel_names(sensor, chunk)
+        print(tail_line(options.name, names, meter, chunk, as_json=options.json), flush=True)
     return 0
 
 
@@ -154,9 +154,13 @@ def _meter(settings: Config, manifest: Manifest, name: str) -> FlowMeter | SlotM
     return SlotMeter(make_windows(settings, manifest, {name: slot}), slot) if slot else FlowMeter()
 
 
-def _tail_line(
+def tail_line(
     name: str, names: list[str], meter: FlowMeter | SlotMeter, chunk: Chunk, *, as_json: bool
 ) -> str:
+    """One line of `tail`: the flow so far and the newest sample, in words or as a JSON object.
+
+    `names` are the chunk's columns. Raises ValueError where there are not as many.
+    """
     from edge_agent.delivery.payloads import reading
 
     flow = meter.flow(time.monotonic_ns())
@@ -182,7 +186,7 @@ def _plot(options: argparse.Namespace) -> int:
     times_ns, values, names = [], [], list[str]()
     _, _, sensors = _made(options.config)
     for sensor, chunk in _live(sensors, options.name, options.duration):
-        names = names or _channel_names(sensor, chunk)
+        names = names or channel_names(sensor, chunk)
         times_ns.append(chunk.times_ns)
         values.append(chunk.values)
     if not times_ns:
@@ -221,7 +225,8 @@ def _live(sensors: list[Sensor], name: str, duration_s: float) -> Iterator[tuple
             print(f"{health.state}: {said}", file=sys.stderr)
 
 
-def _channel_names(sensor: Sensor, chunk: Chunk) -> list[str]:
+def channel_names(sensor: Sensor, chunk: Chunk) -> list[str]:
+    """What the sensor says of the chunk's columns; `channel_0`, ... where it says nothing."""
     from edge_agent.sensors.channels import channels_of
 
     known = channels_of(sensor).get(chunk.sensor, ())

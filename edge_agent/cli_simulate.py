@@ -151,7 +151,7 @@ def _board() -> tuple[SimulatedStream, ...]:
 
 def _tail(options: argparse.Namespace) -> int:
     """Read the chip with its driver, and show what that gives, until Ctrl-C or the end of the duration."""
-    from edge_agent.cli_sensors import TAIL_PERIOD_S, _channel_names, _tail_line
+    from edge_agent.cli_sensors import TAIL_PERIOD_S, channel_names, tail_line
     from edge_agent.clock import SystemClock
     from edge_agent.flow import FlowMeter
     from edge_agent.runtime import live
@@ -166,8 +166,8 @@ def _tail(options: argparse.Namespace) -> int:
             meter.add(chunk)
         if chunks and time.monotonic() - shown_s >= TAIL_PERIOD_S:
             shown_s = time.monotonic()
-            names = _channel_names(sensor, chunks[-1])
-            print(_tail_line(settings.name, names, meter, chunks[-1], as_json=bool(options.json)), flush=True)
+            names = channel_names(sensor, chunks[-1])
+            print(tail_line(settings.name, names, meter, chunks[-1], as_json=bool(options.json)), flush=True)
         state = f"{sensor.health.state}: {sensor.health.reason}".rstrip(": ")
         if state != said:
             said = state
