@@ -49,6 +49,7 @@ class Holds:
 
 
 def signature(percept: Percept) -> tuple[object, ...]:
-    """What makes a percept differ from the one before: labels, whether they are known, and who is there."""
+    """What makes a percept differ from the one before: labels, what is known, who is there, what it lacks."""
     labels = tuple((name, found.label, found.known) for name, found in percept.tasks.items())
-    return (labels, percept.present, percept.missing, percept.simulated)
+    lacking = tuple(sorted(percept.missing_channels.items()))
+    return (labels, percept.present, percept.missing, lacking, percept.simulated)

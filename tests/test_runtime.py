@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -427,6 +428,11 @@ def test_what_makes_a_percept_new():
     assert signature(percept_at(2, "seated")) == same
     assert signature(percept_at(2, "walking")) != same
     assert signature(percept_at(2, "seated", known=False)) != same
+    lacking = replace(percept_at(2, "seated"), missing_channels={"imu_phone": ("gyro_y",)})
+    assert signature(lacking) != same, "a channel that went away is news, though the label is the same"
+    assert signature(replace(lacking, end_ns=3)) == signature(lacking)
+    other = replace(lacking, missing_channels={"imu_phone": ("gyro_z",)})
+    assert signature(other) != signature(lacking)
 
 
 def test_a_mailbox_keeps_the_newest_and_returns_what_it_dropped():
