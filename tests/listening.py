@@ -17,7 +17,7 @@ from edge_agent.errors import DeliveryError
 
 _SCHEMA_OF = {
     "state": "state", "info": "info", "health": "health", "sensor": "sensor_state", "percept": "percept",
-    "event": "event", "answer": "answer",
+    "event": "event", "answer": "answer", "recording": "recording",
 }  # fmt: skip
 
 

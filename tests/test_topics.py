@@ -8,11 +8,13 @@ TOPICS = Topics("edge", "kitchen")
 def test_every_topic_lies_under_the_node():
     made = [
         TOPICS.state, TOPICS.info, TOPICS.health, TOPICS.sensor_state("board"), TOPICS.percept("main"),
-        TOPICS.event("a"), TOPICS.answer("b"), TOPICS.command("ask"),
+        TOPICS.event("a"), TOPICS.answer("b"), TOPICS.recording,
+        TOPICS.command("ask"),
     ]  # fmt: skip
     assert made == [
         "edge/kitchen/state", "edge/kitchen/info", "edge/kitchen/health", "edge/kitchen/sensor/board/state",
-        "edge/kitchen/percept/main", "edge/kitchen/event/a", "edge/kitchen/answer/b", "edge/kitchen/cmd/ask",
+        "edge/kitchen/percept/main", "edge/kitchen/event/a", "edge/kitchen/answer/b",
+        "edge/kitchen/recording", "edge/kitchen/cmd/ask",
     ]  # fmt: skip
 
 

@@ -19,7 +19,8 @@ from edge_agent.types import Answer, Clock, NumberPercept, Percept, SensorHealth
 
 Json = dict[str, Any]
 SCHEMAS = (
-    "state", "info", "health", "sensor_state", "percept", "event", "answer", "ask", "sensor_input",
+    "state", "info", "health", "sensor_state", "percept", "event", "answer", "recording", "ask",
+    "sensor_input",
 )  # fmt: skip
 
 

@@ -49,6 +49,11 @@ class Topics:
         return f"{self.prefix}/health"
 
     @property
+    def recording(self) -> str:
+        """How far a recording is that goes on beside the agent; retained."""
+        return f"{self.prefix}/recording"
+
+    @property
     def everything(self) -> str:
         """The filter for all of this node."""
         return f"{self.prefix}/#"

@@ -89,5 +89,4 @@ def assemble_recorded(config: Config, clock: PacingClock, path: Path) -> tuple[P
 
     parts = assemble(config, clock, make)
     interval_s = config.publish.health_interval_s
-    topic = f"{parts.topics.prefix}/recording"
-    return parts, Recording(made[0], path.name, topic, interval_s, clock)
+    return parts, Recording(made[0], path.name, parts.topics.recording, interval_s, clock)
