@@ -71,5 +71,5 @@ class Encoder:
     def _features(self, values: Values) -> Float32:
         if self.slot.features == "local_metres":
             return local_metres(values)
-        values = np.ascontiguousarray(values, dtype=np.float32)
-        return values if self.slot.features == "raw" else log_mel(values[:, 0])
+        single = np.ascontiguousarray(values, dtype=np.float32)
+        return single if self.slot.features == "raw" else log_mel(single[:, 0])
