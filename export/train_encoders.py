@@ -67,13 +67,15 @@ def config_of(slot: str) -> EncoderConfig:
 
 
 def train_encoder(
-    slot: str, source: Source, path: Path, options: TrainOptions, score: Score | None = None
-) -> nn.Module:
+    slot: str, source: Source, path: Path, options: TrainOptions, score: Score | None = None,
+    config: EncoderConfig | None = None,
+) -> nn.Module:  # fmt: skip
     """Train `slot` on `source` and save it at `path`; what is already there is continued or returned.
 
     `score` is called on the averaged weights now and then, for the curve alone: nothing is selected by it.
+    `config` is another network than the slot's own.
     """
-    config = config_of(slot)
+    config = config or config_of(slot)
     if path.exists():
         return load_encoder(path)
     torch.manual_seed(options.seed)
