@@ -1,7 +1,9 @@
 """The torch side: train, ship, check and evaluate a model. Never installed on the device.
 
 python -m export train all --budget 180    every stage within that many minutes, resumable, into runs/
-python -m export train STAGE               encoders, slots, features, heads, pretrain, instruct, folds or sets
+python -m export train STAGE               encoders, slots, features, heads, pretrain, instruct
+python -m export train folds|sets|unseen   the studies that the evaluation reports
+python -m export job       pack|run|unpack  the language model, on a machine without network
 python -m export ship      models/iotlm-7m write the model folder
 python -m export evaluate  models/iotlm-7m write EVALUATION.md, .json and the plots
 python -m export byo       --checkpoint DIR bring a language model of your own
@@ -11,19 +13,20 @@ python -m export data      list|info|plot [NAME]    the recordings and simulator
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
-from export import data_command, train_language
+from export import data_command, job, parallel, train_language
 from export.byo import command as byo_command
 from export.datasets.common import data_root
+from export.networks.language import MODELS
+from export.parallel import World
 
 STAGES = ("encoders", "slots", "features", "heads", "pretrain", "instruct")
 """In the order in which each needs what the ones before have written."""
-STUDIES = ("folds", "sets")
+STUDIES = ("folds", "sets", "unseen")
 LANGUAGE_SHARE = {"pretrain": 0.15, "instruct": 0.6}
 """Of a budget: the other stages take as long as they take, about a quarter of three hours on one core."""
 
@@ -34,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     torch.set_num_threads(options.threads)
     commands: dict[str, Callable[[argparse.Namespace], int | None]] = {
         "train": _train, "ship": _ship, "evaluate": _evaluate,
-        "byo": byo_command.main, "data": data_command.run,
+        "byo": byo_command.main, "data": data_command.run, "job": job.main,
     }  # fmt: skip
     return commands[options.command](options) or 0
 
@@ -49,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--runs", type=Path, default=Path("runs"), help="checkpoints and curves (default: runs)"
     )
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="CPU threads of torch")
+    parser.add_argument("--threads", type=int, default=parallel.threads(), help="CPU threads of torch")
     commands = parser.add_subparsers(dest="command", required=True)
     train = commands.add_parser("train", help="train one stage or all; each continues where it was stopped")
     train.add_argument("stage", choices=(*STAGES, *STUDIES, "all"))
@@ -58,6 +61,10 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--steps", type=int, default=4000, help="steps of a language stage")
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--lr", type=float, default=2e-3, help="learning rate of a language stage")
+    train.add_argument("--batch", type=int, default=32, help="dialogs of a shard")
+    train.add_argument("--shards", type=int, default=1, help="of a step, dealt to torchrun's processes")
+    train.add_argument("--device", default="auto", help="of a language stage: auto, cpu, cuda or cuda:N")
+    train.add_argument("--model", choices=tuple(MODELS), default="iotlm-7m", help="which one to pretrain")
     train.add_argument("--start", type=Path, help="checkpoints of an earlier model: its English is kept")
     train.add_argument(
         "--ablation", choices=("soft_only", "control_only", "no_multitask", "no_multisensory"), default="",
@@ -70,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     ship.add_argument("--version", default="0.1.0")
     byo = commands.add_parser("byo", help="train the adapter for a Hugging Face llama or qwen2 folder")
     byo_command.add_arguments(byo)
+    job.add_arguments(commands.add_parser("job", help="train on a machine without network, in slices"))
     data = commands.add_parser("data", help="list, describe and draw the recordings and simulators")
     data_command.add_arguments(data)
     return parser
@@ -77,12 +85,17 @@ def _parser() -> argparse.ArgumentParser:
 
 def _train(options: argparse.Namespace) -> None:
     wanted = STAGES if options.stage == "all" else (options.stage,)
-    for stage in wanted:
-        _train_stage(stage, options)
+    with parallel.world(options.device) as world:
+        for stage in wanted:
+            if stage in LANGUAGE_SHARE:
+                _train_language(stage, options, world)
+            elif world.is_main:  # small networks: what the others would do takes longer to hand over
+                _train_stage(stage, options)
+            world.wait()
 
 
 def _train_stage(stage: str, options: argparse.Namespace) -> None:
-    from export import folds, slot_features, slot_folds, train_encoders, train_heads, train_slots
+    from export import folds, slot_features, slot_folds, train_encoders, train_heads, train_slots, unseen
 
     folder = options.runs / "shipped"
     mains = {
@@ -93,17 +106,23 @@ def _train_stage(stage: str, options: argparse.Namespace) -> None:
         mains[stage](["--folder", str(folder)])
         return
     if stage in STUDIES:
-        (folds.main if stage == "folds" else slot_folds.main)([])
-        return
+        {"folds": folds.main, "sets": slot_folds.main, "unseen": unseen.main}[stage]([])
+
+
+def _train_language(stage: str, options: argparse.Namespace, world: World) -> None:
+    folder = options.runs / "shipped"
     minutes = options.minutes if options.budget is None else options.budget * LANGUAGE_SHARE[stage]
     settings = train_language.Settings(
         stage, steps=options.steps, minutes=minutes, seed=options.seed, lr=options.lr,
-        english=train_language.ENGLISH_SHARE[stage], ablation=options.ablation,
+        english=train_language.ENGLISH_SHARE[stage], ablation=options.ablation, batch=options.batch,
+        shards=options.shards,
     )  # fmt: skip
     if stage == "pretrain":
-        train_language.pretrain(options.data, folder, settings, options.start)
+        train_language.pretrain(
+            options.data, folder, settings, options.start, language=MODELS[options.model], world=world
+        )
     else:
-        train_language.instruct(options.data, folder, settings)
+        train_language.instruct(options.data, folder, settings, world=world)
 
 
 def _ship(options: argparse.Namespace) -> None:

@@ -45,7 +45,7 @@ ENGLISH_SHARE = {"pretrain": 1.0, "instruct": 0.1}
 class Settings:
     """One stage. `minutes` bounds the wall time; the learning rate falls with the larger share done.
 
-    A step learns from `shards` draws of `batch` rows.
+    A step learns from `shards` draws of `batch` dialogs or of `english_rows` pieces of English.
     """
 
     stage: str
@@ -53,6 +53,7 @@ class Settings:
     batch: int = 32
     lr: float = 2e-3
     english: float = 0.1
+    english_rows: int = 16
     contrast_rows: int = 8
     seed: int = 0
     minutes: float = 1e9
@@ -147,7 +148,7 @@ class Trainer:
         torch.manual_seed(seed)  # dropout
 
     def _english_loss(self) -> tuple[Tensor, dict[str, float]]:
-        starts = self.rng.integers(0, len(self.english) - 129, 16)
+        starts = self.rng.integers(0, len(self.english) - 129, self.settings.english_rows)
         rows = torch.stack([self.english[i : i + 129] for i in starts]).long().to(self.world.device)
         model = self.student.language
         logits = model.logits(model(model.token_embd(rows[:, :-1])))

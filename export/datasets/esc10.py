@@ -13,8 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import soundfile
-import soxr
 
 from export.datasets.common import DatasetInfo, DatasetMissingError, dataset_path
 
@@ -73,6 +71,9 @@ def load(root: Path | None = None) -> list[Clip]:
 
 
 def _read(path: Path) -> Clip:
+    import soundfile  # not where a model is trained from features alone
+    import soxr
+
     matched = _NAME.match(path.name)
     if matched is None:
         raise ValueError(f"{path.name} is not named <NNN>_-_<Class>__<fold>-<clip>-<take>.ogg")

@@ -36,6 +36,7 @@ class LanguageConfig:
 
 IOTLM_7M = LanguageConfig()
 IOTLM_28M = LanguageConfig(n_embd=512, n_layer=10, n_head=8, n_head_kv=2, n_ff=1280)
+MODELS: dict[str, LanguageConfig] = {"iotlm-7m": IOTLM_7M, "iotlm-28m": IOTLM_28M}
 
 
 def rope_tables(config: LanguageConfig, length: int) -> tuple[Tensor, Tensor]:
