@@ -30,7 +30,6 @@ from edge_agent.record.mcap_file import End, Header, RecordingWriter
 from edge_agent.types import AnswerSource, Chunk, SlotWindow, Window
 
 S = 1_000_000_000
-WIDE = random_model.WIDE
 MODEL = payloads.ModelId("random", "0", "0" * 64)
 FEW = st.integers(0, 2**32 - 1)
 
@@ -60,7 +59,7 @@ def phone(values: np.ndarray) -> Window:
 
 @pytest.fixture(scope="module")
 def model():
-    return random_model.shared(WIDE)
+    return random_model.shared()
 
 
 @pytest.fixture(scope="module")
@@ -414,7 +413,7 @@ def test_the_file_may_lie_where_the_configuration_says(agent, tmp_path):
         (["imu_phone", "--forget"], 2, "LABEL or --all"),
         (["imu_phone", "--forget", "a"], 1, "was not taught"),
         (["nowhere", "--from", "w.npz"], 1, 'no slot "nowhere"'),
-        (["air", "--from", "w.npz"], 1, "takes numbers (N, 10, 4)"),
+        (["audio", "--from", "w.npz"], 1, "takes numbers (N, 32000, 1)"),
         (["imu_phone", "--from", "absent.npz"], 1, "no labelled windows"),
         (["imu_phone", "--from", "absent.mcap", "--label", "a"], 1, "cannot read"),
         (["imu_phone", "--check", "w.npz"], 1, "was taught nothing"),
