@@ -13,8 +13,9 @@ from edge_agent.delivery.message import Message
 from edge_agent.delivery.payloads import Json
 from edge_agent.delivery.publisher import Publisher
 from edge_agent.sensors.channels import channels_of
-from edge_agent.stages import PIPELINE, Acquisition, Inference, Wording
+from edge_agent.stages import PIPELINE, Acquisition, Inference
 from edge_agent.vitals import usage
+from edge_agent.wording import Wording
 
 _NS_PER_S = 1_000_000_000
 MOST_VALUES = 16

@@ -25,9 +25,10 @@ from edge_agent.delivery.publisher import Publisher
 from edge_agent.errors import ConfigurationError, EdgeAgentError
 from edge_agent.reporter import Reporter
 from edge_agent.sensors.simulated_serial import SimulatedSerial
-from edge_agent.stages import Acquisition, Inference, Stage, Wording
+from edge_agent.stages import Acquisition, Inference, Stage
 from edge_agent.systemd import Notifier
 from edge_agent.types import Chunk, Clock, Sensor
+from edge_agent.wording import Wording
 
 TICK_S = 0.25
 """How soon a change of a sensor's state is published."""

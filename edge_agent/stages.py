@@ -9,27 +9,27 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 
 from edge_agent.assembly import Parts, healths_of
 from edge_agent.delivery import payloads
-from edge_agent.delivery.commands import Commands, Refusal, Request
 from edge_agent.delivery.ids import new_id
-from edge_agent.delivery.message import Incoming, Message
+from edge_agent.delivery.message import Message, Publish
 from edge_agent.delivery.payloads import Flow
 from edge_agent.errors import ConfigurationError
 from edge_agent.events import Change, Holds, signature
 from edge_agent.flow import FlowMeter, flow_of
 from edge_agent.mailbox import Mailbox
+from edge_agent.perception import facts
 from edge_agent.perception.taught import question_of
 from edge_agent.types import Chunk, Clock, Conditioning, Percept, Sensor, SensorState, Window
 from edge_agent.vitals import Latencies
+from edge_agent.wording import Job
 
 PIPELINE = "main"
-QUESTIONS_WAITING = 8
 _CHUNKS_WAITING = 512
 _POLL_S = 0.25
 _RESTART_S = 2.0
@@ -38,13 +38,7 @@ _SILENT_S = 30.0
 _STUCK_S = 5.0
 _MAX_FAILURES = 10
 _NS_PER_S = 1_000_000_000
-_UNASKED = {
-    "activity_recognition": "what is the person doing?",
-    "event_detection": "what do you hear?",
-}
-"""The question whose answer goes with an event of a task."""
 _log = logging.getLogger(__name__)
-Publish = Callable[[Message], None]
 
 
 class Stage(Protocol):
@@ -115,16 +109,6 @@ class Acquisition:
         return ""
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A sentence to word: a request, or None for the one that goes with the event `id`."""
-
-    id: str
-    question: str
-    request: Request | None
-    percept: Percept | None
-
-
 class Inference:
     """The fast path: chunks to windows to percepts to the broker, and events to the slow path."""
 
@@ -145,6 +129,7 @@ class Inference:
         self._publish = publish
         self._jobs = jobs
         self._clock = parts.clock
+        self._questions = {head.name: head.question for head in parts.manifest.tasks}
         self._holds = Holds(parts.config.publish.event_hold_s)
         self._said: tuple[object, ...] | None = None
         self._said_ns = 0
@@ -192,7 +177,9 @@ class Inference:
 
     def _perceive(self, window: Window) -> Percept:
         if window.slots:
-            return self._parts.pipeline.perceive(window)
+            percept = self._parts.pipeline.perceive(window)
+            earlier = facts.before(self._parts.manifest, self._holds.before)
+            return replace(percept, facts={**percept.facts, **earlier})
         spec = self._parts.manifest.adapter
         nothing = Conditioning(
             np.zeros((spec.n_soft, spec.n_embd), np.float32),
@@ -233,7 +220,7 @@ class Inference:
         interval_s = self._parts.config.publish.sentence_interval_s
         now_ns = self._clock.monotonic_ns()
         due = self._worded_ns is None or now_ns - self._worded_ns >= interval_s * _NS_PER_S
-        question = question_of(change.found.task, _UNASKED.get(change.found.task, "what do you perceive?"))
+        question = question_of(change.found.task, self._questions.get(change.found.task, ""))
         # Whoever asks comes first: with questions waiting nothing is worded unasked.
         if interval_s and due and not len(self._jobs):
             self._worded_ns = now_ns
@@ -250,81 +237,4 @@ class Inference:
             return f"inference has not moved for {still_s:.0f} s"
         if self._failures >= _MAX_FAILURES:
             return f"the last {self._failures} windows could not be perceived"
-        return ""
-
-
-class Wording:
-    """The slow path: questions and events to sentences, one at a time."""
-
-    name = "wording"
-
-    def __init__(self, parts: Parts, latest: Callable[[], Percept | None], publish: Publish) -> None:
-        self.jobs: Mailbox[Job] = Mailbox(QUESTIONS_WAITING)
-        self.answered = 0
-        self.latencies = {"answer": Latencies(), "first_token": Latencies()}
-        self.commands = Commands(parts.topics, parts.config.mqtt.commands, parts.clock)
-        self._parts = parts
-        self._latest = latest
-        self._publish = publish
-        self._busy_since_ns: int | None = None
-
-    def on_command(self, incoming: Incoming) -> None:
-        """Judge what came over MQTT; runs in the publisher's thread and never waits."""
-        verdict = self.commands.judge(incoming)
-        if isinstance(verdict, Request) and not self.jobs.offer(
-            Job(verdict.id, verdict.question, verdict, None)
-        ):
-            self.commands.refused["busy"] += 1
-            verdict = Refusal(
-                verdict.id, "busy", "too many questions are waiting", "ask again in a few seconds",
-                verdict.response_topic, verdict.correlation,
-            )  # fmt: skip
-        if isinstance(verdict, Refusal):
-            body = payloads.encode(payloads.refusal(verdict, self._parts.clock))
-            self._reply(verdict, body)
-
-    def run(self, stop: threading.Event) -> None:
-        """Until `stop`: the next question, or the worker's well-being."""
-        while not stop.is_set():
-            job = self.jobs.take(1.0)
-            self._parts.language.supervise()
-            if job is not None and not stop.is_set():
-                self._busy_since_ns = self._parts.clock.monotonic_ns()
-                self._word(job)
-                self._busy_since_ns = None
-
-    def _word(self, job: Job) -> None:
-        percept = job.percept or self._latest()
-        answer = self._parts.language.ask(percept, job.question, self._parts.config.model.language_deadline_s)
-        self.latencies["answer"].add(answer.latency_ms)
-        if answer.first_token_ms:
-            self.latencies["first_token"].add(answer.first_token_ms)
-        body = payloads.answer(
-            job.id,
-            answer,
-            asked=job.request is not None,
-            simulated=percept is not None and percept.simulated,
-            clock=self._parts.clock,
-        )
-        if job.request is None:
-            self._publish(Message(self._parts.topics.answer(job.id), payloads.encode(body)))
-        else:
-            self.answered += 1
-            self._reply(job.request, payloads.encode(body))
-
-    def _reply(self, to: Request | Refusal, body: bytes) -> None:
-        """To the answer's topic always, and to the response topic where that is another one."""
-        topic = self._parts.topics.answer(to.id)
-        self._publish(Message(topic, body, correlation=to.correlation))
-        if to.response_topic and to.response_topic != topic:
-            self._publish(Message(to.response_topic, body, correlation=to.correlation))
-
-    @property
-    def problem(self) -> str:
-        """Why the watchdog must not be fed; empty when all is well."""
-        if (since_ns := self._busy_since_ns) is None:
-            return ""
-        spent_s = (self._parts.clock.monotonic_ns() - since_ns) / _NS_PER_S
-        if spent_s > self._parts.config.model.language_deadline_s + _STUCK_S:
-            return f"one answer has taken {spent_s:.0f} s"
         return ""

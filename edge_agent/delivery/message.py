@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -15,6 +16,10 @@ class Message:
     payload: bytes
     retain: bool = False
     correlation: bytes | None = None
+
+
+Publish = Callable[[Message], None]
+"""Takes a message to be sent; never waits for the broker."""
 
 
 @dataclass(frozen=True, slots=True)

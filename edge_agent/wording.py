@@ -1,0 +1,107 @@
+"""The slow path: puts into words what is asked and what happens. A stage, as those of `stages.py`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from edge_agent.assembly import Parts
+from edge_agent.delivery import payloads
+from edge_agent.delivery.commands import Commands, Refusal, Request
+from edge_agent.delivery.message import Incoming, Message, Publish
+from edge_agent.mailbox import Mailbox
+from edge_agent.types import Percept
+from edge_agent.vitals import Latencies
+
+QUESTIONS_WAITING = 8
+_STUCK_S = 5.0
+"""So long after its deadline an answer hangs."""
+_NS_PER_S = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A sentence to word: a request, or None for the one that goes with the event `id`."""
+
+    id: str
+    question: str
+    request: Request | None
+    percept: Percept | None
+
+
+class Wording:
+    """The slow path: questions and events to sentences, one at a time."""
+
+    name = "wording"
+
+    def __init__(self, parts: Parts, latest: Callable[[], Percept | None], publish: Publish) -> None:
+        self.jobs: Mailbox[Job] = Mailbox(QUESTIONS_WAITING)
+        self.answered = 0
+        self.latencies = {"answer": Latencies(), "first_token": Latencies()}
+        self.commands = Commands(parts.topics, parts.config.mqtt.commands, parts.clock)
+        self._parts = parts
+        self._latest = latest
+        self._publish = publish
+        self._busy_since_ns: int | None = None
+
+    def on_command(self, incoming: Incoming) -> None:
+        """Judge what came over MQTT; runs in the publisher's thread and never waits."""
+        verdict = self.commands.judge(incoming)
+        if isinstance(verdict, Request) and not self.jobs.offer(
+            Job(verdict.id, verdict.question, verdict, None)
+        ):
+            self.commands.refused["busy"] += 1
+            verdict = Refusal(
+                verdict.id, "busy", "too many questions are waiting", "ask again in a few seconds",
+                verdict.response_topic, verdict.correlation,
+            )  # fmt: skip
+        if isinstance(verdict, Refusal):
+            body = payloads.encode(payloads.refusal(verdict, self._parts.clock))
+            self._reply(verdict, body)
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop`: the next question, or the worker's well-being."""
+        while not stop.is_set():
+            job = self.jobs.take(1.0)
+            self._parts.language.supervise()
+            if job is not None and not stop.is_set():
+                self._busy_since_ns = self._parts.clock.monotonic_ns()
+                self._word(job)
+                self._busy_since_ns = None
+
+    def _word(self, job: Job) -> None:
+        percept = job.percept or self._latest()
+        answer = self._parts.language.ask(percept, job.question, self._parts.config.model.language_deadline_s)
+        self.latencies["answer"].add(answer.latency_ms)
+        if answer.first_token_ms:
+            self.latencies["first_token"].add(answer.first_token_ms)
+        body = payloads.answer(
+            job.id,
+            answer,
+            asked=job.request is not None,
+            simulated=percept is not None and percept.simulated,
+            clock=self._parts.clock,
+        )
+        if job.request is None:
+            self._publish(Message(self._parts.topics.answer(job.id), payloads.encode(body)))
+        else:
+            self.answered += 1
+            self._reply(job.request, payloads.encode(body))
+
+    def _reply(self, to: Request | Refusal, body: bytes) -> None:
+        """To the answer's topic always, and to the response topic where that is another one."""
+        topic = self._parts.topics.answer(to.id)
+        self._publish(Message(topic, body, correlation=to.correlation))
+        if to.response_topic and to.response_topic != topic:
+            self._publish(Message(to.response_topic, body, correlation=to.correlation))
+
+    @property
+    def problem(self) -> str:
+        """Why the watchdog must not be fed; empty when all is well."""
+        if (since_ns := self._busy_since_ns) is None:
+            return ""
+        spent_s = (self._parts.clock.monotonic_ns() - since_ns) / _NS_PER_S
+        if spent_s > self._parts.config.model.language_deadline_s + _STUCK_S:
+            return f"one answer has taken {spent_s:.0f} s"
+        return ""
