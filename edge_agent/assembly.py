@@ -53,7 +53,8 @@ class Parts:
 def assemble(config: Config, clock: PacingClock, make: MakeSensors | None = None) -> Parts:
     """Load the model and make the sensors. Raises ConfigurationError or ModelError."""
     learned = taught.load(config.taught, check(config))
-    pipeline = Pipeline(config.model.path, taught=learned)
+    perceived = set(config.perceived.values())
+    pipeline = Pipeline(config.model.path, configured=perceived, taught=learned)
     manifest = pipeline.manifest
     return Parts(
         config=config,
@@ -69,7 +70,7 @@ def assemble(config: Config, clock: PacingClock, make: MakeSensors | None = None
                 threads=config.model.threads,
                 memory_mib=config.model.language_memory_mib,
             ),
-            answers(manifest, set(config.perceived.values()), learned),
+            answers(manifest, perceived, learned),
             clock,
             FullJitter(_BACKOFF_BASE_S, _BACKOFF_CAP_S),
         ),

@@ -150,8 +150,9 @@ def _replay(options: argparse.Namespace) -> int:
     settings = config.load(options.config or config.find())
     with signals(stop.set), open_recording(options.file) as reader:
         learned = taught.load(settings.taught, manifest.read(settings.model.path))
-        pipeline = Pipeline(settings.model.path, taught=learned)
-        playback = make_playback(settings, reader, pipeline, settings.perceived)
+        wanted = settings.perceived
+        pipeline = Pipeline(settings.model.path, configured=set(wanted.values()), taught=learned)
+        playback = make_playback(settings, reader, pipeline, wanted)
         model = model_id(settings.model.path, playback.pipeline.manifest)
         for seen in playback.percepts(stop, None if options.speed == "max" else SystemClock()):
             body = percept("", seen, model, playback.clock)

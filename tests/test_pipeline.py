@@ -13,10 +13,14 @@ import onnx
 import pytest
 import random_model
 import torch
+from agent_process import configuration
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge_agent import config
 from edge_agent import manifest as manifests
+from edge_agent.assembly import assemble
+from edge_agent.clock import SystemClock
 from edge_agent.errors import ModelError
 from edge_agent.perception import calibration, facts
 from edge_agent.perception.encoders import Encoder
@@ -157,6 +161,26 @@ def test_only_the_encoders_of_configured_slots_are_loaded(model):
     percept = pipeline.perceive(random_model.window(*ALL))
     assert percept.present == ("audio",)
     assert set(percept.tasks) == {EVENT}
+
+
+def test_the_network_of_a_slot_without_a_sensor_is_not_opened_but_verified(model, tmp_path):
+    folder = copy_of(model, tmp_path)
+    (folder / "imu_phone.onnx").write_bytes(b"not a network")
+    with pytest.raises(ModelError, match=r"imu_phone\.onnx has 13 bytes, the manifest says"):
+        Pipeline(folder, configured=("audio",))
+    rewrite(folder, lambda _: None)
+    assert Pipeline(folder, configured=("audio",)).perceive(random_model.window(*ALL)).present == ("audio",)
+    with pytest.raises(ModelError, match="not a network that onnxruntime can load"):
+        Pipeline(folder, configured=("audio", "imu_phone"))
+
+
+def test_an_agent_opens_the_networks_of_its_own_slots_alone(model, tmp_path):
+    folder = copy_of(model, tmp_path / "model")
+    (folder / "imu_phone.onnx").write_bytes(b"not a network")
+    rewrite(folder, lambda _: None)
+    sound = '[[sensor]]\nkind = "simulated"\nname = "sound"\nslot = "audio"\n'
+    parts = assemble(config.load(configuration(tmp_path, folder, 1883, sensors=sound)), SystemClock())
+    assert parts.pipeline.perceive(random_model.window(*ALL)).present == ("audio",)
 
 
 def test_a_braced_name_that_is_no_fact_is_found():
