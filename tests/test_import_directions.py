@@ -1,4 +1,4 @@
-"""types, errors <- config, manifest <- windows, sensors, perception, delivery <- runtime <- cli."""
+"""types, errors <- config, manifest <- windows, sensors, perception, delivery <- stages <- runtime <- cli."""
 
 from __future__ import annotations
 
@@ -31,8 +31,15 @@ ONE_MODULE_EACH = {
     "pynmea2",
 }
 
-LOWER = {"types", "errors"}
-UPPER = {"runtime", "cli", "cli_record", "cli_sensors", "cli_simulate", "record", "__main__", "demo"}
+LOWER = {"types", "errors", "channel_names"}
+AGENT = {"assembly", "stages", "wording", "reporter"}
+"""What makes one agent of the parts; no part knows of it."""
+UPPER = {
+    "runtime", "cli", "cli_arguments", "cli_ask", "cli_record", "cli_sensors", "cli_simulate", "cli_teach",
+    "record", "__main__", "demo",
+}  # fmt: skip
+WITHOUT_A_NETWORK = ("answer", "calibration", "dialog", "facts", "prompt", "tools", "vocabulary")
+"""Modules of perception that need no weights: what they say follows from the manifest and the percept."""
 
 
 def imported(path):
@@ -91,12 +98,24 @@ def test_imports_point_downwards(path):
         assert used <= LOWER
     elif name not in UPPER and not name.startswith(("demo", "cli_")):
         assert not used & UPPER
+    if name in {"perception", "sensors", "delivery", "windows", "events", "flow"}:
+        assert not used & AGENT
     if name == "perception":
         assert not used & {"delivery", "sensors", "config"}
     if name == "sensors":
         assert not used & {"perception", "delivery"}
     if name == "delivery":
         assert not used & {"perception", "sensors"}
+
+
+@pytest.mark.parametrize("name", WITHOUT_A_NETWORK)
+def test_what_words_and_checks_a_percept_loads_no_network(name):
+    path = ROOT / "edge_agent" / "perception" / f"{name}.py"
+    assert ours(path) <= {*LOWER, "manifest", "perception"}
+    others = {n.split(".")[2] for n in imported(path) if n.startswith("edge_agent.perception.")}
+    modules = {p.stem for p in path.parent.glob("*.py")}
+    assert others & modules <= set(WITHOUT_A_NETWORK)
+    assert tops(path) <= {"edge_agent", "numpy", *sys.stdlib_module_names}
 
 
 def test_the_daemon_side_of_perception_never_loads_llama_cpp():
