@@ -167,17 +167,10 @@ class Config(Frozen):
     @model_validator(mode="after")
     def _each_once(self) -> Config:
         owners: dict[str, int] = {}
-        slots: dict[str, str] = {}
         for i, sensor in enumerate(self.sensors):
             for name in {sensor.name, *sensor.sources}:
                 if owners.setdefault(name, i) != i:
                     raise _repeated(f"sensor.{i}.name", f'two sensors have the name "{name}"', "rename one")
-            for name, slot in sensor.sources.items():
-                if slot and (other := slots.setdefault(slot, name)) != name:
-                    raise _repeated(
-                        f"sensor.{i}.slot", f'"{other}" and "{name}" both fill the slot "{slot}"',
-                        "a slot has one source; remove one of the two",
-                    )  # fmt: skip
         return self
 
 

@@ -166,9 +166,15 @@ class CameraSensor(_One):
 
     kind: Literal["camera"]
     source: int | str = Field(description="number or /dev/video path of a camera, a video file or a folder")
-    width: int = Field(160, ge=8, le=1920, description="pixels, after resizing")
-    height: int = Field(120, ge=8, le=1080, description="pixels, after resizing")
-    rate_hz: float = Field(10.0, gt=0, le=120, description="frames a second")
+    width: int | None = Field(
+        None, ge=8, le=1920, description="pixels, after resizing; default: the slot's, or 160"
+    )
+    height: int | None = Field(
+        None, ge=8, le=1080, description="pixels, after resizing; default: the slot's, or 120"
+    )
+    rate_hz: float | None = Field(
+        None, gt=0, le=120, description="frames a second; default: the slot's, or 10"
+    )
     loop: bool = Field(True, description="begin a file or folder again at its end")
     simulated: bool = Field(False, description="true: mark every frame as simulated")
 
@@ -185,9 +191,17 @@ class NetworkSensor(_One):
     """Samples that another machine publishes over MQTT: an eye tracker, a pose estimator (docs/mqtt.md)."""
 
     kind: Literal["network"]
-    channels: dict[Name, str] = Field(min_length=1, max_length=256, description="channel -> unit, in order")
+    channels: dict[Name, str] = Field(
+        {}, max_length=256, description="channel -> unit, in order; default: those of the slot"
+    )
     topic: Topic | None = Field(None, description="default: <root>/<node>/in/<name>")
     max_rate_hz: float = Field(200.0, gt=0, le=10_000, description="more samples a second are refused")
+
+    @model_validator(mode="after")
+    def _some_channels(self) -> NetworkSensor:
+        if not (self.channels or self.slot):
+            raise ValueError("channels are missing: name them, or a slot that has them")
+        return self
 
 
 SensorSettings = Annotated[

@@ -86,6 +86,22 @@ class Slot(_Frozen):
     description: str
     """How a person would name it in a sentence: "the watch"."""
     kind: Kind = "real"
+    picture: tuple[int, int] | None = None
+    """(width, height) of a picture, whose channels are the red, green and blue of each pixel, row by row."""
+
+    @property
+    def unit_of_each(self) -> tuple[str, ...]:
+        """(channels,): the unit of each channel."""
+        return self.units * len(self.channels) if len(self.units) == 1 else self.units
+
+    @model_validator(mode="after")
+    def _counts_agree(self) -> Slot:
+        count = len(self.channels)
+        if len(self.units) not in (1, count):
+            raise ValueError(f"slot {self.name}: {count} channels, {len(self.units)} units")
+        if self.picture and 3 * self.picture[0] * self.picture[1] != count:
+            raise ValueError(f"slot {self.name}: {count} channels are no picture of {self.picture}")
+        return self
 
 
 class _Head(_Frozen):

@@ -15,7 +15,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from edge_agent.types import Bool, Float32, Int64, Values
+from edge_agent.types import Bool, Int64, Values
 
 NS_PER_S = 1_000_000_000
 MAX_GAP_S = 0.06
@@ -32,7 +32,10 @@ Float64 = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """`values` (n, channels), float32 but where a place is held; `coverage` 0..1; `missing_channels` (channels,): most samples are NaN."""
+    """`values` (n, channels), float32 but where a place is held; `coverage` 0..1.
+
+    `missing_channels` (channels,) is True where most samples are NaN.
+    """
 
     values: Values
     coverage: float
@@ -65,13 +68,23 @@ def resample_to_grid(
 
 
 def hold_to_grid(
-    times_ns: Int64, values: Values, end_ns: int, rate_hz: float, n: int, max_gap_s: float, *, each: bool
+    times_ns: Int64,
+    values: Values,
+    end_ns: int,
+    rate_hz: float,
+    n: int,
+    max_gap_s: float,
+    *,
+    each: bool,
+    fill: bool = False,
 ) -> Grid:
     """The newest sample at or before each of the n grid points up to `end_ns`, not older than `max_gap_s`.
 
     For what must not be mixed with its neighbour in time: an image, a scan, a place. A NaN in such a sample
-    is "nothing seen there" and becomes zero. With `each`, a channel's own newest number is taken, NaN skipped:
-    for slow quantities that several chips give one by one. The type of `values` is kept.
+    is "nothing seen there" and becomes zero. With `each`, a channel's own newest number is taken, NaN
+    skipped: for slow quantities that several chips give one by one. With `fill`, a grid point without a
+    sample gets the nearest one that has: for a place, where zero would be one too. The type of `values` is
+    kept.
     """
     grid_ns = end_ns - np.round(np.arange(n - 1, -1, -1) * (NS_PER_S / rate_hz)).astype(np.int64)
     newest = np.searchsorted(times_ns, grid_ns, side="right") - 1  # (n,)
@@ -89,7 +102,11 @@ def hold_to_grid(
     y = values[picked.clip(min=0), np.arange(values.shape[1])]
     seen = fresh & ~np.isnan(y)
     covered = float(fresh.any(axis=1).mean())
-    return Grid(np.where(seen, y, y.dtype.type(0)), covered, _mostly_missing(seen))
+    missing = _mostly_missing(seen)
+    if fill and (whole := np.flatnonzero(seen.all(axis=1))).size:
+        nearest = whole[np.abs(np.arange(n)[:, None] - whole).argmin(axis=1)]
+        return Grid(y[nearest], covered, missing)
+    return Grid(np.where(seen, y, y.dtype.type(0)), covered, missing)
 
 
 def reach_s(rate_hz: float, max_gap_s: float) -> float:

@@ -16,7 +16,7 @@ from edge_agent import resampling
 from edge_agent.buffer import SampleBuffer
 from edge_agent.manifest import Slot
 from edge_agent.resampling import NS_PER_S
-from edge_agent.types import Chunk, Int64, SlotWindow, Window
+from edge_agent.types import Chunk, Int64, SlotWindow, Values, Window
 
 MAX_BACKLOG = 4
 """Windows made up for at once after a stall; older ones are skipped and counted."""
@@ -32,6 +32,7 @@ FASTEST_SOURCE_HZ = 20.0
 """What a slow slot of few channels is given, whatever its own rate: several chips, each faster than it."""
 FEW_CHANNELS = 32
 _SLACK_S = 2.0
+_NEVER_NS = -(2**62)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,9 @@ class Windows:
     """Gathers chunks and cuts windows. Owned by one thread.
 
     `slots` are the model's inputs, `sensors` says which `Chunk.sensor` fills which slot. A slot that no
-    sensor fills appears in no window and is not called stale. ValueError for a sensor of an unknown slot.
+    sensor fills appears in no window and is not called stale. Several may fill one that is sampled "latest":
+    a channel that two of them have is the first one's, as long as that gives it. ValueError for a sensor of
+    an unknown slot, and for a second one of another slot.
     """
 
     def __init__(
@@ -82,7 +85,12 @@ class Windows:
         self._min_coverage = min_coverage
         self._sources = dict(sensors)
         self._tracks = {
-            name: _Track(by_name[name], max_gap_s, settle_s + hop_s * MAX_BACKLOG)
+            name: _Track(
+                by_name[name],
+                tuple(sensor for sensor, slot in sensors.items() if slot == name),
+                max_gap_s,
+                settle_s + hop_s * MAX_BACKLOG,
+            )
             for name in by_name
             if name in sensors.values()
         }
@@ -135,7 +143,9 @@ class Windows:
 class _Track:
     """One slot: its samples of the last seconds and its counters."""
 
-    def __init__(self, slot: Slot, max_gap_s: float, delay_s: float) -> None:
+    def __init__(self, slot: Slot, sources: tuple[str, ...], max_gap_s: float, delay_s: float) -> None:
+        if len(sources) > 1 and slot.sampling != "latest":
+            raise ValueError(f"{' and '.join(sources)} both fill the slot {slot.name}, which has one source")
         # A slow slot is not torn by a pause that is usual for it.
         max_gap_s = max(max_gap_s, USUAL_PAUSES / slot.rate_hz)
         self._slot = slot
@@ -143,6 +153,11 @@ class _Track:
         self._max_gap_s = max_gap_s
         self._max_gap_ns = round(max_gap_s * NS_PER_S)
         self._regular = slot.modality == "audio"
+        self._place = slot.features == "local_metres"
+        self._sources = sources
+        self._newest_of: dict[str, int] = {}
+        self._spoke_ns = np.full((len(sources), len(slot.channels)), _NEVER_NS)
+        """When each source last gave each channel."""
         self._period_ns = NS_PER_S / slot.rate_hz
         held = slot.sampling != "linear" and not self._regular
         reach_s = max_gap_s if held else resampling.reach_s(slot.rate_hz, max_gap_s)
@@ -164,19 +179,46 @@ class _Track:
             self._rejected_chunks += 1
             return
         self._lost += chunk.lost
+        if self._place:  # a receiver without a fix speaks too
+            known = ~np.isnan(values).any(axis=1)
+            times_ns, values = times_ns[known], values[known]
         newest_ns = self._buffer.newest_ns
-        if newest_ns is not None and len(times_ns) and times_ns[0] < newest_ns:
-            keep = int(np.searchsorted(times_ns, newest_ns))
+        limit_ns = self._earliest(chunk.sensor, newest_ns)
+        if len(times_ns) and times_ns[0] < limit_ns:
+            keep = int(np.searchsorted(times_ns, limit_ns))
             self._late += keep
             times_ns, values = times_ns[keep:], values[keep:]
         if len(times_ns) == 0:
             return
+        self._newest_of[chunk.sensor] = int(times_ns[-1])
+        if len(self._sources) > 1:
+            values = self._without_others(chunk.sensor, int(times_ns[-1]), values)
+            times_ns = times_ns if newest_ns is None else np.maximum(times_ns, newest_ns)
         if chunk.simulated:
             self._simulated_until_ns = int(times_ns[-1])
         self._samples += len(times_ns)
         evicted_ns = self._buffer.append(times_ns, values, self._breaks(times_ns, newest_ns))
         if self._needed_ns is not None:
             self._overflow += int(np.count_nonzero(evicted_ns > self._needed_ns))
+
+    def _earliest(self, sensor: str, newest_ns: int | None) -> int:
+        """Before this time a sample is late.
+
+        Several sources come one after the other, each with what it measured since: there a sample may be
+        older than another source's by a step of the grid, and counts as if it were as new.
+        """
+        if newest_ns is None:
+            return _NEVER_NS
+        if len(self._sources) == 1:
+            return newest_ns
+        return max(self._newest_of.get(sensor, _NEVER_NS), newest_ns - round(self._period_ns))
+
+    def _without_others(self, sensor: str, now_ns: int, values: Values) -> Values:
+        """The samples without the channels that an earlier source of the slot gives."""
+        i = self._sources.index(sensor)
+        self._spoke_ns[i, ~np.isnan(values).all(axis=0)] = now_ns
+        given = (now_ns - self._spoke_ns[:i] <= self._max_gap_ns).any(axis=0)
+        return np.where(given, values.dtype.type(np.nan), values)
 
     def _breaks(self, times_ns: Int64, newest_ns: int | None) -> list[int]:
         """Where in this chunk a gap lies before the sample; counts the gaps."""
@@ -196,6 +238,8 @@ class _Track:
         newest_ns = self._buffer.newest_ns
         if newest_ns is not None and newest_ns > now_ns + FUTURE_S * NS_PER_S:
             self._buffer.clear()
+            self._newest_of.clear()
+            self._spoke_ns[:] = _NEVER_NS
             self._simulated_until_ns = None
             self._clock_resets += 1
 
@@ -209,7 +253,7 @@ class _Track:
         elif self._slot.sampling != "linear":
             grid = resampling.hold_to_grid(
                 times_ns, values, end_ns, self._slot.rate_hz, self._n, self._max_gap_s,
-                each=self._slot.sampling == "latest",
+                each=self._slot.sampling == "latest", fill=self._place,
             )  # fmt: skip
         else:
             grid = resampling.resample_to_grid(

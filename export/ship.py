@@ -133,17 +133,18 @@ def describe_slot(name: str, n_tokens: int) -> Slot:
     heads = catalog.heads_of(name)
     info = heads[0].reader.INFO
     channels, units = info.channels, info.units
+    picture: tuple[int, int] | None = None
     if spec.features == "local_metres":  # the reader has the metres that a receiver's degrees become
         channels, units = ("latitude", "longitude"), ("deg", "deg")
     if spec.modality in ("image", "camera", "video"):
-        pixels = Pixels(spec.shape[2], spec.shape[1])
-        channels, units = tuple(p.name for p in pixels), ("",)
+        picture = (spec.shape[2], spec.shape[1])
+        channels, units = tuple(p.name for p in Pixels(*picture)), ("",)
     return Slot(
         name=name, modality=spec.modality, placement=spec.placement, encoder=f"{name}.onnx",
         features=spec.features, sampling=spec.sampling, channels=channels,
         units=units[:1] if len(set(units)) == 1 else units, rate_hz=spec.rate_hz,
         window_s=spec.shape[0] / spec.rate_hz, n_tokens=n_tokens, heads=tuple(h.name for h in heads),
-        description=spec.description, kind=heads[0].kind,
+        description=spec.description, kind=heads[0].kind, picture=picture,
     )  # fmt: skip
 
 

@@ -120,8 +120,6 @@ def test_relative_paths_belong_to_the_folder_of_the_file(tmp_path, monkeypatch):
         ('name = "sound"', 'name = "board"', "sensor.1.name", "two sensors", "rename"),
         ('name = "sound"', 'name = "phone"', "sensor.1.name", "two sensors", "rename"),
         ('name = "left_wrist"', 'name = "phone"', "sensor.0", "same name", ""),
-        ('slot = "audio"', 'slot = "imu_phone"', "sensor.1.slot", "both fill", "one source"),
-        ('slot = "imu_watch"', 'slot = "imu_phone"', "sensor.0.slot", "both fill", "one source"),
     ],
 )
 def test_a_wrong_line_is_named_with_what_would_be_right(old, new, key, said, hint):

@@ -82,7 +82,7 @@ def describer(config: Config, manifest: Manifest, sensors: Sequence[Sensor]) -> 
         name = chunk.sensor
         simulated = chunk.simulated or invented.get(name, False)
         if (slot := slots.get(config.sources.get(name, ""))) is not None:
-            channels = tuple(map(Channel, slot.channels, slot.units))
+            channels = tuple(map(Channel, slot.channels, slot.unit_of_each))
             return Source(name, slot.name, slot.modality, channels, simulated)
         known = next((found[name] for sensor in sensors if name in (found := channels_of(sensor))), ())
         modality = _modality(tables[name]) if name in tables else ""

@@ -56,7 +56,7 @@ class StreamTarget:
 
     `channels` and `units` are the slot's, in its order; both empty: what the board says, unchanged.
     A channel that the board does not have is NaN. The pixels of an image are channels of their own, named
-    as `SensorDescriptor.columns` does.
+    as `SensorDescriptor.columns` does; an image of as many pixels fills the slot row by row.
     """
 
     sensor: str
@@ -264,7 +264,7 @@ def _stream(descriptor: SensorDescriptor, target: StreamTarget, health: SensorHe
     columns = descriptor.columns()
     have = [Channel(column.name, column.unit) for column in columns]
     try:
-        matched = fit(have, target.channels, target.units)
+        matched = fit(have, target.channels, target.units, in_order=descriptor.repeat > 1)
     except ValueError as error:
         raise ValueError(f'"{descriptor.name}": {error}') from error
     scale = np.array([column.scale for column in columns], np.float32)

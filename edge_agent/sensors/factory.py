@@ -6,6 +6,7 @@ is named there really is (`simulated_chips/`).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -16,14 +17,17 @@ from edge_agent.clock import PacingClock
 from edge_agent.config_errors import nearest
 from edge_agent.config_sensors import SensorSettings
 from edge_agent.errors import ConfigurationError
-from edge_agent.manifest import Manifest
-from edge_agent.sensors.channels import Channel, channels_of
+from edge_agent.manifest import Manifest, Slot
+from edge_agent.sensors.channels import Channel, channels_of, fit, listed
+from edge_agent.sensors.fitted import FittedSensor
 from edge_agent.sensors.i2c.build import I2cBuilder
 from edge_agent.sensors.network import Subscribe
 from edge_agent.types import Sensor
 
 PLUGINS = "edge_agent.sensors"
 """The entry point group of third-party sensors."""
+CAMERA_PICTURE, CAMERA_RATE_HZ = (160, 120), 10.0
+"""Width and height, and frames a second, of a camera that fills no slot."""
 
 
 class SensorFactory:
@@ -37,13 +41,17 @@ class SensorFactory:
         self._clock = clock
         self._subscribe = subscribe
         self._i2c = I2cBuilder(clock)
+        self._shared: set[str] = set()
+        """The slots that several sensors fill."""
 
     def make_all(self, sensors: tuple[SensorSettings, ...]) -> list[Sensor]:
         """Every sensor, in order. Raises ConfigurationError whose key names the table and the setting."""
         made = []
+        self._shared = {slot for slot, number in _sources_of_slots(sensors).items() if number > 1}
+        first: dict[str, str] = {}
         for i, sensor in enumerate(sensors):
             try:
-                self._check_slots(sensor)
+                self._check_slots(sensor, first)
                 made.append(self._make(sensor))
             except ConfigurationError as error:
                 key = f"sensor.{i}.{error.key}" if error.key else f"sensor.{i}"
@@ -52,9 +60,12 @@ class SensorFactory:
                 ) from error
         return made
 
-    def _check_slots(self, sensor: SensorSettings) -> None:
-        for slot in sensor.sources.values():
-            if slot and slot not in self._slots:
+    def _check_slots(self, sensor: SensorSettings, first: dict[str, str]) -> None:
+        """The slots exist, and only one that takes each channel's latest number has more than one source."""
+        for name, slot in sensor.sources.items():
+            if not slot:
+                continue
+            if slot not in self._slots:
                 guess = nearest(slot, self._slots)
                 raise ConfigurationError(
                     f'the model {self._model} has no slot "{slot}"'
@@ -62,6 +73,12 @@ class SensorFactory:
                     key="slot",
                     hint=f"its slots are {', '.join(self._slots)}",
                 )
+            other = first.setdefault(slot, name)
+            if other != name and self._slots[slot].sampling != "latest":
+                raise ConfigurationError(
+                    f'"{other}" and "{name}" both fill the slot "{slot}"', key="slot",
+                    hint="this slot has one source; remove one of the two, or its slot",
+                )  # fmt: skip
 
     def _make(self, sensor: SensorSettings) -> Sensor:
         makers: dict[type, Callable[[Any], Sensor]] = {
@@ -79,7 +96,7 @@ class SensorFactory:
         return makers[type(sensor)](sensor)
 
     def _chip(self, sensor: settings.I2cSensor) -> Sensor:
-        return self._i2c.make(sensor, self._slots.get(sensor.slot))
+        return self._i2c.make(sensor, self._slots.get(sensor.slot), shares=sensor.slot in self._shared)
 
     def _serial(self, sensor: settings.SerialSensor) -> Sensor:
         from edge_agent.sensors.bridge import StreamTarget  # noqa: PLC0415
@@ -88,7 +105,7 @@ class SensorFactory:
         targets = {}
         for key, stream in sensor.streams.items():
             slot = self._slots.get(stream.slot)
-            wanted = (slot.channels, slot.units) if slot else ((), ())
+            wanted = (slot.channels, slot.unit_of_each) if slot else ((), ())
             targets[key] = StreamTarget(stream.name or key, stream.slot, *wanted)
         return SerialBridgeSensor(
             sensor.name,
@@ -157,14 +174,19 @@ class SensorFactory:
     def _camera(self, sensor: settings.CameraSensor) -> Sensor:
         from edge_agent.sensors.camera import CameraSensor  # noqa: PLC0415
 
+        slot = self._slots.get(sensor.slot)
+        width, height = (slot and slot.picture) or CAMERA_PICTURE
+        width, height = sensor.width or width, sensor.height or height
+        if slot is not None:
+            _check_picture(slot, width, height)
         return CameraSensor(
             sensor.name,
             sensor.slot,
             self._clock,
             source=sensor.source,
-            width=sensor.width,
-            height=sensor.height,
-            rate_hz=sensor.rate_hz,
+            width=width,
+            height=height,
+            rate_hz=sensor.rate_hz or (slot.rate_hz if slot else CAMERA_RATE_HZ),
             loop=sensor.loop,
             simulated=sensor.simulated,
         )
@@ -172,12 +194,16 @@ class SensorFactory:
     def _network(self, sensor: settings.NetworkSensor) -> Sensor:
         from edge_agent.sensors.network import NetworkSensor  # noqa: PLC0415
 
+        channels = tuple(Channel(name, unit) for name, unit in sensor.channels.items())
+        if not channels:
+            slot = self._slots[sensor.slot]
+            channels = tuple(map(Channel, slot.channels, slot.unit_of_each))
         made = NetworkSensor(
             sensor.name,
             sensor.slot,
             self._clock,
             self._subscribe(sensor.name, sensor.topic),
-            channels=tuple(Channel(name, unit) for name, unit in sensor.channels.items()),
+            channels=channels,
             max_rate_hz=sensor.max_rate_hz,
         )
         return self._fitting(made, sensor.slot)
@@ -201,16 +227,38 @@ class SensorFactory:
         return self._fitting(made, sensor.slot)
 
     def _fitting(self, sensor: Sensor, slot: str) -> Sensor:
-        """The sensor, if its channels are those of its slot."""
-        if slot:
-            have = [channel.name for channel in channels_of(sensor)[sensor.name]]
-            wanted = list(self._slots[slot].channels)
-            if have != wanted:
-                raise ConfigurationError(
-                    f"its channels are {', '.join(have)}; the slot {slot} wants {', '.join(wanted)}",
-                    key="slot",
-                )
-        return sensor
+        """The sensor with the channels of its slot; it must have all of them, or share the slot."""
+        if not slot:
+            return sensor
+        have, wanted = channels_of(sensor)[sensor.name], self._slots[slot]
+        try:
+            fitted = fit(have, wanted.channels, wanted.unit_of_each)
+        except ValueError as error:
+            raise ConfigurationError(f"it cannot fill the slot {slot}: {error}", key="slot") from error
+        if fitted.missing and wanted.sampling != "latest":
+            raise ConfigurationError(
+                f"it lacks what the slot {slot} needs: {listed(fitted.missing)}", key="slot",
+                hint=f"it has {listed([channel.name for channel in have])}",
+            )  # fmt: skip
+        return (
+            sensor if fitted.unchanged and len(have) == len(fitted.channels) else FittedSensor(sensor, fitted)
+        )
+
+
+def _sources_of_slots(sensors: tuple[SensorSettings, ...]) -> Counter[str]:
+    return Counter(slot for sensor in sensors for slot in sensor.sources.values() if slot)
+
+
+def _check_picture(slot: Slot, width: int, height: int) -> None:
+    """A camera fills its slot with pictures of the very size that the slot's encoder takes."""
+    if slot.picture is None and 3 * width * height == len(slot.channels):
+        return
+    if (width, height) != slot.picture:
+        size = f"{slot.picture[0]} x {slot.picture[1]} pixels" if slot.picture else "no pictures of that size"
+        raise ConfigurationError(
+            f"it gives {width} x {height} pixels; the slot {slot.name} wants {size}", key="width",
+            hint="leave width and height out: they are then the slot's",
+        )  # fmt: skip
 
 
 def _check_file(path: Path, key: str) -> None:

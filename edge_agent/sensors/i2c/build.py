@@ -30,15 +30,18 @@ class I2cBuilder:
         self._buses: dict[str, I2CBus] = {}
         self._owners: dict[tuple[str, int], str] = {}
 
-    def make(self, settings: I2cSensor, slot: Slot | None) -> I2CSensor:
-        """The sensor. Raises ConfigurationError; its key is the setting at fault."""
+    def make(self, settings: I2cSensor, slot: Slot | None, *, shares: bool = False) -> I2CSensor:
+        """The sensor; `shares`: others fill the slot too.
+
+        Raises ConfigurationError; its key is the setting at fault.
+        """
         chip = chips.chip(settings.chip)
         address = self._address(settings, chip)
         bus = self._bus(settings)
         invented = settings.bus == SIMULATED_BUS
         if invented:
             self.simulated.chips[address] = self._simulated(settings, chip)
-        wanted = (slot.channels, slot.units) if slot else ((), ())
+        wanted = (slot.channels, slot.unit_of_each) if slot else ((), ())
         make = _driver_maker(chip, bus, address, settings.rate_hz)
         _check_modality(chip, slot)
         return I2CSensor(
@@ -48,6 +51,7 @@ class I2cBuilder:
             self._clock,
             names=wanted[0],
             units=wanted[1],
+            shares=shares,
             simulated=invented,
         )
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from edge_agent.clock import NS_PER_S, PacingClock
 from edge_agent.errors import ConfigurationError, SensorError
-from edge_agent.sensors.channels import Channel, fit
+from edge_agent.sensors.channels import Channel, fit, listed
 from edge_agent.sensors.i2c.driver import Driver, Reading, Wait
 from edge_agent.types import Chunk, Int64, SensorHealth, SensorState
 
@@ -34,6 +34,7 @@ STOP_NOTICED_S = 0.15
 class I2CSensor:
     """One chip. `make` gives a fresh driver at every start; `names` and `units` are those of its slot.
 
+    `shares` says that other chips fill the rest of the slot: what this one lacks is then no defect.
     `channels` is Chunk.sensor -> what its columns are. ConfigurationError where they cannot fill the slot.
     """
 
@@ -46,6 +47,7 @@ class I2CSensor:
         *,
         names: tuple[str, ...] = (),
         units: tuple[str, ...] = (),
+        shares: bool = False,
         simulated: bool = False,
         rng: random.Random | None = None,
     ) -> None:
@@ -58,6 +60,7 @@ class I2CSensor:
         except ValueError as error:
             raise ConfigurationError(f"it cannot fill the slot {slot}: {error}", key="slot") from error
         self.channels: dict[str, tuple[Channel, ...]] = {name: self._matched.channels}
+        self._lacks = "" if shares else listed(self._matched.missing)
         self._make = make
         self._clock = clock
         self._simulated = simulated
@@ -137,8 +140,8 @@ class I2CSensor:
         self._wait_until(self._clock.monotonic_ns() + round(seconds * NS_PER_S), stop)
 
     def _flowing(self) -> None:
-        if missing := ", ".join(self._matched.missing):
-            self._set(SensorState.DEGRADED, f"no channel {missing}")
+        if self._lacks:
+            self._set(SensorState.DEGRADED, f"no channel {self._lacks}")
         else:
             self._set(SensorState.ONLINE, "")
 
