@@ -212,6 +212,7 @@ def test_what_does_not_fit_is_thinned(shipped: Path, data: Path, tmp_path: Path)
 
 
 @pytest.mark.e2e
+@pytest.mark.timeout(400)
 def test_a_job_travels_is_trained_in_slices_and_comes_back(
     packed: Path, shipped: Path, tmp_path: Path
 ) -> None:

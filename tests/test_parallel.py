@@ -87,6 +87,7 @@ def assert_same(one: dict[str, object], two: dict[str, object]) -> None:
 
 
 @pytest.mark.e2e
+@pytest.mark.timeout(300)
 def test_two_processes_train_what_one_does(tmp_path: Path) -> None:
     """One process that draws both shards and averages them has the doubled batch; so have two together."""
     folders = [tmp_path / n for n in ("one", "two", "cut")]
