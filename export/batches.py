@@ -14,12 +14,15 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from edge_agent.perception.prompt import END, PAD, PREFIX, QUESTION
+from export.catalog import HEADS
 from export.dialogs import Turn
 
 LENGTH_STEP = 16
 """Rows are padded to a multiple: a CPU kernel is compiled for every new shape, which costs seconds."""
 
 RARE_WEIGHT = 6.0
+LABEL_WEIGHT = 4.0
+"""Of the token that names the class: all around it is the same in every such answer."""
 
 
 @dataclass
@@ -60,6 +63,8 @@ class Codec:
             rare = len(self.tokenizer.encode(turn.rare_ending).ids) + 1 if turn.rare_ending else 0
             weight += [0.0] * len(asked) + [1.0] * (len(said) - rare) + [RARE_WEIGHT] * rare
             reads += [False] * len(asked) + [turn.reads] * len(said)
+            if turn.reads and turn.head and turn.answer.startswith(readout := HEADS[turn.head].readout):
+                weight[len(ids) - len(said) + len(self.tokenizer.encode(readout).ids)] = LABEL_WEIGHT
         return ids, weight, reads
 
     def batch(self, dialogs: Sequence[Sequence[Turn]]) -> DialogBatch:

@@ -102,6 +102,19 @@ class Asker:
             dialog.append(self.follow_up(state, before.head) if follow and before.head else self.turn(state))
         return dialog
 
+    def captions(self, state: State, most: int = 6) -> list[Turn]:
+        """What every present head reads, in any order, each after its plainest question: to align words."""
+        able = [h.name for h in classes() if state.label(h.name)]
+        if not able:
+            return [self.which_sensor(state)]
+        order = [able[i] for i in self.rng.permutation(len(able))[:most]]
+        return [
+            self._reading("caption", name, HEADS[name].question.rstrip("?"), state, says)
+            if self.rng.random() < 0.5
+            else self.label_query(state, name)
+            for name in order
+        ]
+
     def turn(self, state: State) -> Turn:
         """One turn of a family drawn by its weight."""
         families = list(self.families.values())

@@ -153,9 +153,11 @@ def draw(
     return assemble(config, slots, mask), targets
 
 
-def random_mask(n: int, count: int, generator: torch.Generator, *, nothing: float = 0.05) -> Tensor:
-    """(n,count) of 0 and 1: one to all slots present, few more often than many, and none now and then."""
-    share = torch.rand(n, 1, generator=generator) ** 2
+def random_mask(
+    n: int, count: int, generator: torch.Generator, *, nothing: float = 0.05, many: bool = False
+) -> Tensor:
+    """(n,count) of 0 and 1: one to all slots present, few more often than `many`, and none now and then."""
+    share = torch.rand(n, 1, generator=generator) ** (1 if many else 2)
     kept = torch.rand(n, count, generator=generator) < share
     one = torch.nn.functional.one_hot(torch.randint(count, (n,), generator=generator), count).bool()
     some = torch.rand(n, 1, generator=generator) >= nothing

@@ -33,13 +33,13 @@ from export.networks.language import MODELS, LanguageConfig
 from export.parallel import World
 from export.student import language_of, make_student
 from export.train_heads import config_from, load_groups, load_heads
-from export.train_language import ENGLISH_SHARE, Settings, Trainer, instructed
+from export.train_language import ALIGN, ENGLISH_SHARE, Settings, Trainer, instructed
 
 BUDGET_BYTES = 62 * 2**20
 """Of what is packed: the manifest and the headers need a little room below the limit."""
 ENGLISH_CHARS = 8_000_000
 """Of each text."""
-STAGES = ("pretrain", "instruct")
+STAGES = ("pretrain", ALIGN, "instruct")
 FROZEN = "adapter.fused."
 """The heads are not trained in the job: they do not travel back."""
 RESERVE = 0.15
@@ -51,12 +51,13 @@ KEPT_LOG_ROWS = 400
 
 @dataclass(frozen=True)
 class JobOptions:
-    """How a job is trained. `pretrain_share` of the time goes to English."""
+    """How a job is trained. `pretrain_share` of the time goes to English, `align_share` to captions."""
 
     language: LanguageConfig
     slice_minutes: float = 10.0
     total_minutes: float = 30.0
     pretrain_share: float = 0.2
+    align_share: float = 0.3
     batch: int = 64
     english_rows: int = 64
     lr: float = 1e-3
@@ -75,7 +76,11 @@ class JobOptions:
     def settings(self, stage: str, shards: int = 1) -> Settings:
         """One stage, ended by the time alone: its share of what all slices leave."""
         minutes = math.ceil(self.total_minutes / self.slice_minutes) * self.training_s / 60
-        share = self.pretrain_share if stage == "pretrain" else 1 - self.pretrain_share
+        share = {
+            "pretrain": self.pretrain_share,
+            ALIGN: self.align_share,
+            "instruct": 1 - self.pretrain_share - self.align_share,
+        }[stage]
         return Settings(
             stage, steps=10**9, minutes=minutes * share, batch=self.batch, english_rows=self.english_rows,
             contrast_rows=max(1, self.batch // 4), lr=self.lr, seed=self.seed, save_every=10**9,

@@ -34,11 +34,13 @@ from export.networks.language import IOTLM_7M, LanguageConfig
 from export.parallel import ALONE, World, moved, on_cpu
 from export.plots import loss_curve
 from export.precision import autocast
+from export.spoken import show_words
 from export.student import Student, language_of, make_student, states_of
 from export.train_heads import config_from, load_groups, load_heads
 from export.vocabulary import transplant
 
-ENGLISH_SHARE = {"pretrain": 1.0, "instruct": 0.1}
+ALIGN = "align"
+ENGLISH_SHARE = {"pretrain": 1.0, ALIGN: 0.0, "instruct": 0.1}
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,10 @@ class Trainer:
     def _dialog_loss(self) -> tuple[Tensor, dict[str, float]]:
         sample = self._sample()
         states = states_of(self.student.adapter, sample)
+        if self.settings.stage == ALIGN:
+            batch = moved(self.world.device, self.codec.batch([self.asker.captions(s) for s in states]))
+            answer, _ = self.student.answer_loss(self.student.condition(sample), batch)
+            return answer, {"answer": answer.item()}
         turns = self.rng.choice([1, 2, 3], len(states), p=[0.5, 0.35, 0.15])
         dialogs = [self.asker.dialog(s, int(n)) for s, n in zip(states, turns, strict=True)]
         batch = moved(self.world.device, self.codec.batch(dialogs))
@@ -174,7 +180,7 @@ class Trainer:
         """A batch, half of its rows blended with another: what lies between two classes is met too."""
         config = self.student.adapter.config
         n = self.settings.batch
-        mask = random_mask(n, len(config.slots), self.generator)
+        mask = random_mask(n, len(config.slots), self.generator, many=self.settings.stage == ALIGN)
         sample, _ = draw(config, self.groups, mask, self.generator)
         share = torch.rand(n, generator=self.generator) * 0.5 + 0.5
         share[torch.rand(n, generator=self.generator) < 0.5] = 1.0
@@ -248,7 +254,7 @@ def _mean(values: Iterable[float]) -> float:
 
 
 def _optimiser(student: Student, settings: Settings) -> torch.optim.Optimizer:
-    """AdamW: the language model's matrices at the full rate, everything else at half of it.
+    """AdamW: the language model's matrices at the full rate, everything else at half of it but to align.
 
     Muon for the matrices was tried: its iterations take longer on a CPU than the step they improve.
     """
@@ -257,7 +263,7 @@ def _optimiser(student: Student, settings: Settings) -> torch.optim.Optimizer:
     rest = [p for p in student.parameters() if id(p) not in apart and p.requires_grad]
     groups: list[dict[str, Any]] = [
         {"params": matrices, "lr": settings.lr, "weight_decay": 0.05},
-        {"params": rest, "lr": settings.lr / 2},
+        {"params": rest, "lr": settings.lr if settings.stage == ALIGN else settings.lr / 2},
     ]
     optimiser = torch.optim.AdamW(groups, weight_decay=0.01, betas=(0.9, 0.98))
     for group in optimiser.param_groups:
@@ -281,8 +287,21 @@ def pretrain(
     Trainer(student, [], Codec(tokenizer), settings, folder, english, world).run()
 
 
+def align(data: Path, folder: Path, settings: Settings, *, world: World = ALONE) -> None:
+    """Stage 2: captions alone, a sentence for each head that has data, until words and sensors meet.
+
+    One sequence holds several labels and little else, so that a step says four times as much about them as
+    one of dialogs: with dialogs alone the model learns its templates first and reads no sensor for long.
+    """
+    _on_dialogs(data, folder, settings, world)
+
+
 def instruct(data: Path, folder: Path, settings: Settings, *, world: World = ALONE) -> None:
-    """Stage 2: dialogs over recorded encoder outputs, from the pretrained weights and the trained heads."""
+    """Stage 3: dialogs of every family over recorded encoder outputs, from the aligned weights."""
+    _on_dialogs(data, folder, settings, world)
+
+
+def _on_dialogs(data: Path, folder: Path, settings: Settings, world: World) -> None:
     tokenizer = bpe.load(folder / "tokenizer.json")
     with world.main_first():
         english = english_ids(data, folder, tokenizer)
@@ -299,11 +318,18 @@ def instructed(
     settings: Settings,
     work: Path | None = None,
 ) -> Student:
-    """What stage 2 begins with: the student of `pretrain` (in `work`, else `folder`), the trained heads."""
+    """What a stage on dialogs begins with, from `work` or else `folder`, with the trained heads.
+
+    That is the aligned student where there is one, else the pretrained one with its heads' words shown.
+    """
     torch.manual_seed(settings.seed)
-    saved = torch.load((work or folder) / "pretrain.pt", weights_only=True)
+    aligned = (work or folder) / f"{ALIGN}.pt"
+    begins = settings.stage == ALIGN or not aligned.exists()
+    saved = torch.load(aligned.with_stem("pretrain") if begins else aligned, weights_only=True)
     config = replace(config_from(found), ablation=settings.ablation)
     student = make_student(tokenizer, config, language_of(saved))
     student.load_state_dict(saved["student"])
     student.adapter.fused.load_state_dict(load_heads(folder / "heads.pt").state_dict())
+    if begins:
+        show_words(student, tokenizer)
     return student
