@@ -142,8 +142,9 @@ def _device(name: str, link: Path) -> SimulatedSerial:
 
 def _board() -> tuple[SimulatedStream, ...]:
     from edge_agent.demo_world import invented
+    from edge_agent.sensors.simulated_touch import touch_stream
 
-    return invented().streams
+    return (*invented().streams, touch_stream())
 
 
 # -- I2C chips -------------------------------------------------------------------------------------------
