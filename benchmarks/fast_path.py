@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import onnxruntime
 
 from benchmarks import timing
+from edge_agent.manifest import Slot
 from edge_agent.perception.encoders import window_shape
 from edge_agent.perception.features import local_metres, log_mel
 from edge_agent.perception.pipeline import Pipeline
-from edge_agent.types import SlotWindow, Window
+from edge_agent.types import Float32, SlotWindow, Values, Window
 
 TARGET_P95_MS = 25.0
 TARGET_RATIO = 1.15
@@ -40,20 +42,47 @@ def session(path: object) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
+FEATURES: dict[str, Callable[[Values], Values]] = {
+    "raw": lambda v: v,
+    "log_mel": lambda v: log_mel(v[:, 0].astype(np.float32, copy=False)),
+    "local_metres": local_metres,
+}
+
+
+def plain_encoder(pipeline: Pipeline, slot: Slot, window: Window) -> Callable[[], list[Float32]]:
+    """Tokens, pooled and logits of one slot by hand."""
+    encoder = session(pipeline.folder / slot.encoder)
+    make, values = FEATURES[slot.features], window.slots[slot.name].values
+
+    def run() -> list[Float32]:
+        x = make(values)[None]
+        inputs = {"x": x, "mask": np.ones((1, x.shape[2]), np.float32)}
+        out: list[Float32] = encoder.run(["tokens", "pooled", "logits"], inputs)
+        return out
+
+    return run
+
+
+def each_encoder(pipeline: Pipeline, window: Window) -> dict[str, tuple[Callable[[], object], ...]]:
+    """Slot -> what encodes its part of the window: ours, and plain."""
+    found: dict[str, tuple[Callable[[], object], ...]] = {}
+    for slot in pipeline.manifest.slots:
+        alone = Window(0, 0, {slot.name: window.slots[slot.name]})
+        found[slot.name] = (partial(pipeline.encode, alone), plain_encoder(pipeline, slot, window))
+    return found
+
+
 def plain_path(pipeline: Pipeline, window: Window) -> Callable[[], object]:
     """The same computation by hand."""
     manifest = pipeline.manifest
-    encoders = {slot.name: session(pipeline.folder / slot.encoder) for slot in manifest.slots}
+    encoders = [plain_encoder(pipeline, slot, window) for slot in manifest.slots]
     adapter = session(pipeline.folder / manifest.adapter.file)
-    features = {"raw": lambda v: v, "log_mel": lambda v: log_mel(v[:, 0]), "local_metres": local_metres}
     mask = np.ones((1, len(manifest.slots)), dtype=np.float32)
 
     def run() -> object:
         tokens, pooled, logits = [], [], []
-        for slot in manifest.slots:
-            x = features[slot.features](window.slots[slot.name].values)[None]
-            inputs = {"x": x, "mask": np.ones((1, x.shape[2]), np.float32)}
-            out = encoders[slot.name].run(["tokens", "pooled", "logits"], inputs)
+        for encoder in encoders:
+            out = encoder()
             tokens.append(out[0])
             pooled.append(out[1])
             logits.append(out[2])
@@ -75,16 +104,16 @@ def main() -> int:
         "ours: window to percept": lambda: pipeline.perceive(window),
         "plain onnxruntime": plain_path(pipeline, window),
     }
-    for slot in pipeline.manifest.slots:
-        alone = Window(0, 0, {slot.name: window.slots[slot.name]})
-        functions[f"  of it: encoder {slot.name}"] = lambda alone=alone: pipeline.encode(alone)
+    for slot, (ours, plain) in each_encoder(pipeline, window).items():
+        functions[f"  encoder {slot}"], functions[f"  encoder {slot}, plain"] = ours, plain
     taken_ms = timing.take_turns(functions, options.rounds)
     print(f"fast path, {len(window.slots)} slots, one thread, {options.rounds} rounds:")
     for name, values in taken_ms.items():
         print(timing.line(name, values))
-    ours, plain = taken_ms["ours: window to percept"], taken_ms["plain onnxruntime"]
-    kept = timing.verdict("p95", float(np.percentile(ours, 95)), TARGET_P95_MS, "ms")
-    kept &= timing.verdict("ratio of p50", float(np.median(ours) / np.median(plain)), TARGET_RATIO, "x")
+    whole_ms, plain_ms = taken_ms["ours: window to percept"], taken_ms["plain onnxruntime"]
+    ratio = float(np.median(whole_ms) / np.median(plain_ms))
+    kept = timing.verdict("p95", float(np.percentile(whole_ms, 95)), TARGET_P95_MS, "ms")
+    kept &= timing.verdict("ratio of p50", ratio, TARGET_RATIO, "x")
     return 0 if kept else 1
 
 

@@ -60,6 +60,17 @@ def fast_path(pipeline: Pipeline, rounds: int) -> tuple[Figures, Percept]:
     return figures, pipeline.perceive(window)
 
 
+def encoders(pipeline: Pipeline, rounds: int) -> dict[str, Figures]:
+    """Slot -> its encoder beside the same network by hand."""
+    from benchmarks.fast_path import each_encoder, noise_window
+
+    found = {}
+    for slot, (ours, plain) in each_encoder(pipeline, noise_window(pipeline)).items():
+        taken = timing.take_turns({"ours": ours, "plain": plain}, rounds)
+        found[slot] = both("encoder", list(taken["ours"]), list(taken["plain"]))
+    return found
+
+
 def question_frame(percept: Percept) -> Frame:
     """What the daemon sends for a question."""
     header = {
@@ -123,11 +134,14 @@ def measure(folder: Path, rounds: int) -> dict[str, object]:
         gc.collect()
         memory = {"this process MiB": rss_mib(os.getpid()), "worker MiB": rss_mib(worker.pid)}
         seen, percept = fast_path(pipeline, rounds)
+        each = encoders(pipeline, rounds)
         worded = language(worker, percept, manifest, folder, max(10, rounds // 4))
     finally:
         worker.close()
     machine = {"processor": platform.machine(), "cores": os.cpu_count(), "load at start": LOAD_AT_START}
-    return {"machine": machine, "memory": memory, "fast path": seen, "language model": worded}
+    return {
+        "machine": machine, "memory": memory, "fast path": seen, "encoders": each, "language model": worded,
+    }  # fmt: skip
 
 
 LOAD_AT_START = os.getloadavg()[0]
