@@ -8,14 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from serial_rig import rig
 
 from edge_agent import config
 from edge_agent.clock import SystemClock
 from edge_agent.delivery.subscription import Subscription
 from edge_agent.errors import ConfigurationError
 from edge_agent.manifest import Manifest, Slot
+from edge_agent.sensors.bridge import StreamTarget
 from edge_agent.sensors.channels import Channel, fit
 from edge_agent.sensors.factory import SensorFactory
+from edge_agent.sensors.serial import SerialBridgeSensor
+from edge_agent.sensors.simulated_mcu import SimulatedMcu
+from edge_agent.sensors.simulated_touch import touch_stream
 from edge_agent.types import Chunk, Sensor, SensorHealth, SensorState
 from edge_agent.windows import Windows
 
@@ -262,3 +267,24 @@ def test_where_it_was_before_the_first_fix_it_is_taken_to_have_been_before(whole
     assert values.dtype == np.float64
     assert (values[:, 0] > 52).all()
     assert (values[:7] == values[0]).all(), "unknown, and held: no leap from nowhere"
+
+
+# -- the simulated panel -----------------------------------------------------------------------------------
+
+
+def test_the_panel_of_the_simulated_board_fills_the_slot_row_by_row():
+    names = tuple(f"touch_{i:03}" for i in range(405))
+    stream = touch_stream(seconds=8.0)
+    with SimulatedMcu([stream]) as mcu:
+        target = StreamTarget("panel", "capacitance", names, ("1",) * 405)
+        sensor = SerialBridgeSensor("board", str(mcu.path), {"touch": target})
+        with rig(mcu, sensor) as both:
+            taken = both.wait_for(20)
+        values = np.concatenate([chunk.values for chunk in taken])
+    assert values.shape[1] == 405
+    assert all(chunk.simulated for chunk in taken)
+    played = {tuple(row) for row in stream.values.tolist()}
+    assert all(tuple(row) in played for row in values.tolist()), "no cell is in another's place"
+    assert sensor.healths["panel"].state is SensorState.OFFLINE, "stopped"
+    assert stream.values.max() > 200, "the finger is down at times,"
+    assert stream.values.max(axis=1).min() < 20, "and at times it is not"
