@@ -17,10 +17,11 @@ from sklearn.metrics import accuracy_score, f1_score
 from tqdm import tqdm
 
 from edge_agent.perception.pipeline import Pipeline
-from export import parity, plots, report
+from export import curve_plots, curves, parity, plots, report
 from export.calibrate import calibrate
 from export.catalog import HEADS, HeadSpec
 from export.controls import Controls, Gate, text_only
+from export.curve_rows import Settings
 from export.readers import Reading, cases_of, conditions, decide, open_language, read, window_of
 from export.scores import regression
 from export.ship import load_trained
@@ -41,8 +42,13 @@ class Score:
     samples: int
 
 
-def evaluate(folder: Path, runs: Path, data: Path, *, seed: int = 0) -> dict[str, Any]:
-    """Run everything and write both files and the plots into `folder`; returns what the JSON holds."""
+def evaluate(
+    folder: Path, runs: Path, data: Path, *, seed: int = 0, curves_runs: Path | None = None
+) -> dict[str, Any]:
+    """Run everything and write both files and the plots into `folder`; returns what the JSON holds.
+
+    With `curves_runs`, the folder that keeps their trainings, the curves too (export/curves.py).
+    """
     trained = load_trained(runs)
     pipeline = Pipeline(folder)
     language = open_language(folder, pipeline.manifest)
@@ -75,6 +81,9 @@ def evaluate(folder: Path, runs: Path, data: Path, *, seed: int = 0) -> dict[str
         "unseen": _optional(runs.parent / "unseen" / "results.json"),
         "bench": _optional(runs.parent / "bench.json"),
     }
+    if curves_runs is not None:
+        result["curves"] = curves.measure(pipeline, runs, curves_runs, data, Settings(seed=seed))
+        curve_plots.write(folder, result["curves"])
     write(folder, result)
     plots.evaluation(folder, {name: readings[name] for name in controls})
     return result

@@ -27,7 +27,7 @@ from export.train_slots import as_steps
 
 Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
-MOST_CASES = 400
+MOST_CASES = 300
 """Of a head: more windows of the same few people or days tell nothing new, and the model is asked each."""
 
 
@@ -125,20 +125,31 @@ def read(
         probabilities = percept.tasks[name].probabilities
         fused = np.array([probabilities[label] for label in head.labels])
         said = language.read_label(percept.conditioning, head.question, head.readout, head.label_tokens)
-        yield Reading(case, _log(np.mean(alone, axis=0)), _log(fused), _log(said), percept)
+        yield Reading(
+            case,
+            log_probabilities(np.mean(alone, axis=0)),
+            log_probabilities(fused),
+            log_probabilities(said),
+            percept,
+        )
 
 
-def _log(probabilities: npt.ArrayLike) -> Float32:
+def log_probabilities(probabilities: npt.ArrayLike) -> Float32:
+    """Logarithms that are finite for a probability of 0."""
     return np.log(np.maximum(np.asarray(probabilities, np.float32), 1e-9))
 
 
 def decide(readings: Sequence[Reading], reader: str, name: str) -> tuple[Int64, Int64]:
     """(predicted, truth): per window; of sounds per clip (mean log-probability)."""
-    scores = np.stack([getattr(r, reader) for r in readings])
-    truth = np.array([r.case.truth for r in readings])
+    return decided(np.stack([getattr(r, reader) for r in readings]), [r.case for r in readings], name)
+
+
+def decided(scores: Float32, cases: Sequence[Case], name: str) -> tuple[Int64, Int64]:
+    """The same from log-probabilities (N,labels) of the cases."""
+    truth = np.array([c.truth for c in cases])
     if name != EVENT:
         return scores.argmax(-1), truth
-    groups = np.array([r.case.group for r in readings])
+    groups = np.array([c.group for c in cases])
     names = np.unique(groups)
     clips = np.stack([scores[groups == g, : esc10.OFFICIAL_LABELS].mean(0) for g in names])
     return clips.argmax(-1), np.array([truth[groups == g][0] for g in names])

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from export import curve_rows
+
 READER_NAMES = {"encoder": "encoder head", "fused": "fused head", "language": "language model"}
 
 INTRODUCTION = (
@@ -15,8 +17,8 @@ INTRODUCTION = (
 PROTOCOL = (
     "The test part of each head's recordings: activities of subjects s01 and s12, windows of 1 s every "
     "0.5 s; sounds of ESC-10 fold 5, windows of 2 s every 0.5 s, one decision per clip; of the others at "
-    "most 400 windows of people, rooms, days or blocks that no part of the model was trained on. The language "
-    "model's answer is its next-token distribution over the classes after the canonical question."
+    "most 300 windows of people, rooms, days or blocks that no part of the model was trained on. The "
+    "language model's answer is its next-token distribution over the classes after the canonical question."
 )
 SETS = (
     "Every set over (at most five of) its folds, a network trained anew for each with one fixed recipe. Sets "
@@ -68,6 +70,7 @@ def markdown(result: dict[str, Any]) -> str:
         "## Answers to wordings that no training question had",
         FAMILIES,
         *(_families(task, found) for task, found in result["families"].items()),
+        *_curves(result.get("curves")),
         "## Calibration, on windows that were not trained on and are not in the scores above",
         table(("what", "value"), [(k, _value(v)) for k, v in _flat(result["calibration"])]),
         "## Parity of the shipped files with the trained networks",
@@ -166,6 +169,10 @@ def _families(task: str, families: dict[str, dict[str, float]]) -> str:
         for name, f in families.items()
     ]
     return f"### {task}\n\n" + table(("family", "asked", "as the head reads", "as it is"), rows)
+
+
+def _curves(curves: Any) -> list[str]:
+    return [] if curves is None else [f"## {curve_rows.HEADING}", *curve_rows.tables(curves)]
 
 
 def _bench(bench: Any) -> list[str]:
