@@ -75,6 +75,12 @@ def _parser() -> argparse.ArgumentParser:
     for command in (ship, evaluate):
         command.add_argument("folder", type=Path, nargs="?", default=Path("models/iotlm-7m"))
     ship.add_argument("--version", default="0.1.0")
+    evaluate.add_argument(
+        "--all", action="store_true", help="also the curves: noise, missing sensors, few shots, less training"
+    )
+    evaluate.add_argument(
+        "--curves", type=Path, help="keeps the trainings of the curves (default: RUNS/curves)"
+    )
     byo = commands.add_parser("byo", help="train the adapter for a Hugging Face llama or qwen2 folder")
     byo_command.add_arguments(byo)
     job.add_arguments(commands.add_parser("job", help="train on a machine without network, in slices"))
@@ -138,7 +144,8 @@ def _ship(options: argparse.Namespace) -> None:
 def _evaluate(options: argparse.Namespace) -> None:
     from export.evaluate import evaluate
 
-    evaluate(options.folder, options.runs / "shipped", options.data)
+    curves_runs = (options.curves or options.runs / "curves") if options.all else None
+    evaluate(options.folder, options.runs / "shipped", options.data, curves_runs=curves_runs)
     print((options.folder / "EVALUATION.md").read_text(encoding="utf-8"))
 
 
