@@ -324,11 +324,14 @@ def read(folder: Path) -> Manifest:
         ) from error
     try:
         said = json.loads(raw)
-        if isinstance(said, dict) and said.get("format") != FORMAT:
-            raise ModelError(
-                f"{path} is of format {said.get('format')}; this version reads {FORMAT}",
-                hint="fetch the model folder that belongs to this version",
-            )
+    except ValueError as error:
+        raise ModelError(f"{path} is not a valid manifest: {error}") from error
+    if isinstance(said, dict) and said.get("format") != FORMAT:
+        raise ModelError(
+            f"{path} is of format {said.get('format')}; this version reads {FORMAT}",
+            hint="fetch the model folder that belongs to this version",
+        )
+    try:
         return Manifest.model_validate(said)
     except (ValidationError, ValueError) as error:
         raise ModelError(f"{path} is not a valid manifest: {error}") from error

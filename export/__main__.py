@@ -1,7 +1,7 @@
 """The torch side: train, ship, check and evaluate a model. Never installed on the device.
 
 python -m export train all --budget 180    every stage within that many minutes, resumable, into runs/
-python -m export train STAGE               encoders, slots, features, heads, pretrain, instruct
+python -m export train STAGE               encoders, slots, features, heads, pretrain, align, instruct
 python -m export train folds|sets|unseen   the studies that the evaluation reports
 python -m export job       pack|run|unpack  the language model, on a machine without network
 python -m export ship      models/iotlm-7m write the model folder
@@ -24,10 +24,10 @@ from export.datasets.common import data_root
 from export.networks.language import MODELS
 from export.parallel import World
 
-STAGES = ("encoders", "slots", "features", "heads", "pretrain", "instruct")
+STAGES = ("encoders", "slots", "features", "heads", "pretrain", "align", "instruct")
 """In the order in which each needs what the ones before have written."""
 STUDIES = ("folds", "sets", "unseen")
-LANGUAGE_SHARE = {"pretrain": 0.15, "instruct": 0.6}
+LANGUAGE_SHARE = {"pretrain": 0.1, "align": 0.3, "instruct": 0.35}
 """Of a budget: the other stages take as long as they take, about a quarter of three hours on one core."""
 
 
@@ -128,7 +128,8 @@ def _train_language(stage: str, options: argparse.Namespace, world: World) -> No
             options.data, folder, settings, options.start, language=MODELS[options.model], world=world
         )
     else:
-        train_language.instruct(options.data, folder, settings, world=world)
+        stages = {"align": train_language.align, "instruct": train_language.instruct}
+        stages[stage](options.data, folder, settings, world=world)
 
 
 def _ship(options: argparse.Namespace) -> None:

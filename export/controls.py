@@ -83,7 +83,7 @@ class Controls:
         asked = [self._claims(self.nothing, self.asker.label_query(state, self.task)) for _ in range(count)]
         return float(np.mean([claimed == "" for claimed in asked]))
 
-    def swap_follow(self, count: int = 150) -> float:
+    def swap_follow(self, count: int = 100) -> float:
         """Ask about a window, hand over another of a different reading: does the answer follow it?"""
         hits: list[bool] = []
         for i, j in self._pairs(count):
@@ -91,7 +91,7 @@ class Controls:
             hits.append(self._claims(self.readings[j].percept, turn) == self._fused(j))
         return float(np.mean(hits))
 
-    def pushed(self, count: int = 150) -> float:
+    def pushed(self, count: int = 100) -> float:
         """A question that asserts a wrong label: the answer must still name what the head reads."""
         hits: list[bool] = []
         while len(hits) < count:
@@ -101,7 +101,7 @@ class Controls:
                 hits.append(self._claims(self.readings[i].percept, turn) == self._fused(i))
         return float(np.mean(hits))
 
-    def families(self, count: int = 300) -> dict[str, dict[str, float]]:
+    def families(self, count: int = 200) -> dict[str, dict[str, float]]:
         """Held-out wordings by family: exact answers for what the fused head reads, and for the truth."""
         exact: dict[str, list[tuple[bool, bool]]] = defaultdict(list)
         for _ in range(count):

@@ -21,8 +21,11 @@ HAS_NO_DEFAULT = {
     "device", "label", "name", "slot", "kind", "files", "chip", "address", "port", "source", "channels",
     "topic", "plugin", "options", "model", "taught",
 }  # fmt: skip
-HAS_THE_DEVICES_OWN = {("sensor.i2c", "rate_hz"), ("sensor.lidar", "baud_rate")}
-"""Where None means what is usual for the chip or the scanner."""
+HAS_THE_DEVICES_OWN = {
+    ("sensor.i2c", "rate_hz"), ("sensor.lidar", "baud_rate"), ("sensor.camera", "width"),
+    ("sensor.camera", "height"), ("sensor.camera", "rate_hz"),
+}  # fmt: skip
+"""Where None means what is usual for the chip or the scanner, or what the slot takes."""
 SETTING = re.compile(r"^# (?P<key>[a-z_]+) = (?P<value>\S.*)$")
 
 

@@ -14,14 +14,15 @@ FILES = {"imu.onnx": b"encoder" * 100, "adapter.onnx": b"adapter" * 100, "lm.ggu
 
 def promise(folder) -> dict:
     return {
-        "format": 1, "name": "tiny", "version": "1", "licence": "Apache-2.0", "source": "random",
+        "format": 2, "name": "tiny", "version": "1", "licence": "Apache-2.0", "source": "random",
         "slots": [{
             "name": "imu", "modality": "imu", "placement": "wrist", "encoder": "imu.onnx",
             "features": "raw", "channels": ["x"], "units": ["m/s2"], "rate_hz": 100.0, "window_s": 1.0,
-            "n_tokens": 4, "tasks": ["activity_recognition"], "description": "the watch",
+            "n_tokens": 4, "heads": ["activity"], "description": "the watch",
         }],
         "tasks": [{
-            "name": "activity_recognition", "labels": ["a", "b"], "phrases": ["an a", "a b"],
+            "name": "activity", "task": "activity_recognition", "words": ["doing"],
+            "question": "what is it?", "labels": ["a", "b"], "phrases": ["an a", "a b"],
             "label_tokens": [1, 2], "readout": "It is", "temperature": 1.0, "threshold": 0.5,
             "novelty_threshold": 3.0,
         }],
@@ -56,7 +57,7 @@ def refused(folder) -> ModelError:
 def test_a_good_folder_is_loaded_and_written_back_the_same(folder, tmp_path_factory):
     loaded = manifest.load(folder)
     assert loaded.slot("imu").description == "the watch"
-    assert loaded.task("activity_recognition").labels == ("a", "b")
+    assert loaded.task("activity").labels == ("a", "b")
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     manifest.write(elsewhere, loaded)
     assert manifest.read(elsewhere) == loaded
@@ -118,7 +119,7 @@ def test_a_name_can_never_leave_the_folder(folder, name):
         lambda p: p["tasks"][0].update(label_tokens=[1, 1]),
         lambda p: p["tasks"][0].update(labels=["a"]),
         lambda p: p["files"]["lm.gguf"].update(sha256="XYZ"),
-        lambda p: p.update(format=2),
+        lambda p: p.update(format=3),
         lambda p: p.update(surprise=1),
         lambda p: p.pop("language"),
     ],
@@ -149,3 +150,33 @@ def test_a_folder_without_a_manifest_says_what_to_do(tmp_path):
     error = refused(tmp_path / "nowhere")
     assert "no model at" in str(error)
     assert "model.path" in error.hint
+
+
+def test_a_folder_of_another_format_is_refused_with_the_format(folder):
+    promised = promise(folder)
+    promised["format"] = 1
+    save(folder, promised)
+    error = refused(folder)
+    assert "format 1; this version reads 2" in str(error)
+    assert error.hint
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"heads": ["activity", "nothing"]}, "nothing"),
+        ({"channels": ["px_[5..2]"]}, "no run"),
+    ],
+)
+def test_a_slot_that_promises_what_is_not_there_is_refused(folder, change, said):
+    promised = promise(folder)
+    promised["slots"][0] |= change
+    save(folder, promised)
+    assert said in str(refused(folder))
+
+
+def test_an_alarm_for_no_label_is_refused(folder):
+    promised = promise(folder)
+    promised["tasks"][0]["alarms"] = {"c": "alarm"}
+    save(folder, promised)
+    assert "alarms for labels it does not have: c" in str(refused(folder))
