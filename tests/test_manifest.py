@@ -119,7 +119,6 @@ def test_a_name_can_never_leave_the_folder(folder, name):
         lambda p: p["tasks"][0].update(label_tokens=[1, 1]),
         lambda p: p["tasks"][0].update(labels=["a"]),
         lambda p: p["files"]["lm.gguf"].update(sha256="XYZ"),
-        lambda p: p.update(format=3),
         lambda p: p.update(surprise=1),
         lambda p: p.pop("language"),
     ],
