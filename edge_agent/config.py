@@ -104,6 +104,16 @@ class Mqtt(Frozen):
         return lines[0] if lines else ""
 
 
+class HomeAssistant(Frozen):
+    """Whether the node introduces itself to Home Assistant (docs/home-assistant.md)."""
+
+    enabled: bool = Field(False, description="announce this node over MQTT discovery")
+    discovery_prefix: Topic = Field(
+        "homeassistant", description="discovery prefix that is set in Home Assistant"
+    )
+    status_topic: Topic = Field("homeassistant/status", description="topic of Home Assistant's birth message")
+
+
 class WindowSettings(Frozen):
     """How chunks become windows."""
 
@@ -140,6 +150,7 @@ class Config(Frozen):
     node: Node = Field(default_factory=Node, description="table [node]")
     model: Model = Field(description="table [model]")
     mqtt: Mqtt = Field(default_factory=Mqtt, description="table [mqtt]")
+    homeassistant: HomeAssistant = Field(default_factory=HomeAssistant, description="table [homeassistant]")
     windows: WindowSettings = Field(default_factory=WindowSettings, description="table [windows]")
     publish: Publish = Field(default_factory=Publish, description="table [publish]")
     sensors: tuple[SensorSettings, ...] = Field(

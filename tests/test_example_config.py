@@ -52,6 +52,7 @@ def default_of(table: str, key: str) -> object:
         "node": config.Node,
         "model": config.Model,
         "mqtt": config.Mqtt,
+        "homeassistant": config.HomeAssistant,
         "windows": config.WindowSettings,
         "publish": config.Publish,
         "sensor.serial": config_sensors.SerialSensor,
