@@ -19,7 +19,7 @@ from types import FrameType
 from typing import Protocol
 
 from edge_agent.announcing import discovery_of
-from edge_agent.assembly import Parts, is_simulated
+from edge_agent.assembly import Parts, is_simulated, outbox_of
 from edge_agent.delivery import payloads
 from edge_agent.delivery.message import Incoming, Message
 from edge_agent.delivery.publisher import Publisher
@@ -129,6 +129,7 @@ class Agent:
                 *([home.status_topic] if home.enabled else []),
             ],
             on_command=self._received,
+            outbox=outbox_of(parts.config, parts.clock),
         )
 
     def _received(self, incoming: Incoming) -> None:
@@ -160,6 +161,7 @@ class Agent:
         delivery = Worker(threading.Thread(), threading.Event())
         self._parts.language.start()
         try:
+            self.publisher.open()
             delivery = begin("delivery", self.publisher.run)
             if self._recording is not None:
                 recording.append(begin(self._recording.name, self._recording.run))
@@ -236,6 +238,7 @@ class Agent:
         delivery.stop.set()
         self.publisher.wake()
         alive += join([delivery], FAREWELL_S)
+        self.publisher.close()
         if alive:
             raise ShutdownError(f"did not end in time: {', '.join(alive)}")
 

@@ -18,7 +18,7 @@ from edge_agent.assembly import Parts, healths_of
 from edge_agent.delivery import payloads
 from edge_agent.delivery.commands import Commands, Refusal, Request
 from edge_agent.delivery.ids import new_id
-from edge_agent.delivery.message import Incoming, Message
+from edge_agent.delivery.message import Incoming, Kind, Message
 from edge_agent.delivery.payloads import Flow
 from edge_agent.errors import ConfigurationError
 from edge_agent.events import Change, Holds, signature
@@ -220,7 +220,8 @@ class Inference:
             self._said, self._said_ns = said, percept.end_ns
             self.counts["percepts"] += 1
             body = payloads.percept(self._new_id(), percept, self._parts.model, self._clock)
-            self._publish(Message(self._parts.topics.percept(PIPELINE), payloads.encode(body)))
+            topic = self._parts.topics.percept(PIPELINE)
+            self._publish(Message(topic, payloads.encode(body), source=f"percept/{PIPELINE}"))
         for change in self._holds.update(percept):
             self._event(change, percept)
 
@@ -228,7 +229,8 @@ class Inference:
         identity = self._new_id()
         self.counts["events"] += 1
         body = payloads.event(identity, change.found, change.previous, percept, self._clock)
-        self._publish(Message(self._parts.topics.event(identity), payloads.encode(body)))
+        topic = self._parts.topics.event(identity)
+        self._publish(Message(topic, payloads.encode(body), kind=Kind.EVENT, source="event"))
         interval_s = self._parts.config.publish.sentence_interval_s
         now_ns = self._clock.monotonic_ns()
         due = self._worded_ns is None or now_ns - self._worded_ns >= interval_s * _NS_PER_S
@@ -306,7 +308,7 @@ class Wording:
             clock=self._parts.clock,
         )
         if job.request is None:
-            self._publish(Message(self._parts.topics.answer(job.id), payloads.encode(body)))
+            self._publish(_answer(self._parts.topics.answer(job.id), payloads.encode(body)))
         else:
             self.answered += 1
             self._reply(job.request, payloads.encode(body))
@@ -314,9 +316,9 @@ class Wording:
     def _reply(self, to: Request | Refusal, body: bytes) -> None:
         """To the answer's topic always, and to the response topic where that is another one."""
         topic = self._parts.topics.answer(to.id)
-        self._publish(Message(topic, body, correlation=to.correlation))
+        self._publish(_answer(topic, body, to.correlation))
         if to.response_topic and to.response_topic != topic:
-            self._publish(Message(to.response_topic, body, correlation=to.correlation))
+            self._publish(_answer(to.response_topic, body, to.correlation))
 
     @property
     def problem(self) -> str:
@@ -327,3 +329,7 @@ class Wording:
         if spent_s > self._parts.config.model.language_deadline_s + _STUCK_S:
             return f"one answer has taken {spent_s:.0f} s"
         return ""
+
+
+def _answer(topic: str, body: bytes, correlation: bytes | None = None) -> Message:
+    return Message(topic, body, correlation=correlation, kind=Kind.ANSWER, source="answer")

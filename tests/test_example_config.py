@@ -21,8 +21,8 @@ HAS_NO_DEFAULT = {
     "device", "label", "name", "slot", "kind", "files", "chip", "address", "port", "source", "channels",
     "topic", "plugin", "options", "model",
 }  # fmt: skip
-HAS_THE_DEVICES_OWN = {("sensor.i2c", "rate_hz"), ("sensor.lidar", "baud_rate")}
-"""Where None means what is usual for the chip or the scanner."""
+HAS_THE_DEVICES_OWN = {("outbox", "path"), ("sensor.i2c", "rate_hz"), ("sensor.lidar", "baud_rate")}
+"""Where None means what is usual for the chip, the scanner or the node."""
 SETTING = re.compile(r"^# (?P<key>[a-z_]+) = (?P<value>\S.*)$")
 
 
@@ -52,6 +52,7 @@ def default_of(table: str, key: str) -> object:
         "node": config.Node,
         "model": config.Model,
         "mqtt": config.Mqtt,
+        "outbox": config.Outbox,
         "homeassistant": config.HomeAssistant,
         "windows": config.WindowSettings,
         "publish": config.Publish,
@@ -100,7 +101,7 @@ def test_every_kind_of_sensor_is_shown_and_accepted():
 
 
 @pytest.mark.parametrize(
-    "model", [config.Node, config.Model, config.Mqtt, config.WindowSettings, config.Publish]
+    "model", [config.Node, config.Model, config.Mqtt, config.Outbox, config.WindowSettings, config.Publish]
 )
 def test_every_setting_is_shown(model: type):
     text = EXAMPLE.read_text()

@@ -20,14 +20,7 @@ from edge_agent.delivery.books import Accounts, Books
 from edge_agent.delivery.ids import new_id
 from edge_agent.delivery.ledger import Ledger
 from edge_agent.delivery.message import Kind, Message
-from edge_agent.delivery.store import (
-    DamageError,
-    NoRoomError,
-    Row,
-    checksum,
-    cost_bytes,
-    is_whole,
-)
+from edge_agent.delivery.store import DamageError, NoRoomError, Row, checksum, cost_bytes, is_whole
 from edge_agent.types import Clock
 
 _EXPIRE_EVERY_S = 1.0
@@ -104,10 +97,15 @@ class Outbox:
 
         def work() -> list[str | None]:
             self._expire_sometimes()
+            store = self._books.store
+            if not store.has_reserve and not store.fill_reserve():
+                raise NoRoomError(f"the disk of the outbox {store.path} is full", hint="free space on it")
             try:
                 return self._insert_all(messages)
             except NoRoomError:
-                self._books.store.checkpoint()  # what is noted twice, in the file and in the log beside it
+                store.give_reserve()  # to end what is there twice, in the file and in the log beside it
+                if not store.fill_reserve():
+                    raise
                 return self._insert_all(messages)
 
         return self._guarded(work)
@@ -250,16 +248,15 @@ class Outbox:
             self._books.reason = str(error)
             return False
         self._unnoted = []
-        if not self._queued:
-            self._books.store.fill_reserve()
+        if not self._queued and not self._books.store.has_reserve:
+            self._books.store.shrink()
         return True
 
     def _remove_or_make_room(self, entries: Sequence[Entry]) -> None:
         try:
             self._remove(entries, delivered=True)
         except NoRoomError:
-            self._books.store.use_reserve()
-            self._books.store.checkpoint()
+            self._books.store.give_reserve()
             self._remove(entries, delivered=True)
 
     def refuse(self, entry: Entry) -> None:

@@ -93,6 +93,7 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.has_reserve = True
         self._sync = Sync.FULL
         self._lock: IO[bytes] | None = None
         self._reserve = path.with_name(f"{path.name}.reserve")
@@ -133,6 +134,7 @@ class Store:
 
     def _prepare(self) -> None:
         run = self.db.execute
+        run("PRAGMA auto_vacuum = INCREMENTAL")  # has an effect in a new file only
         run("PRAGMA journal_mode = WAL")
         run("PRAGMA synchronous = FULL")
         run(f"PRAGMA journal_size_limit = {_WAL_LIMIT_BYTES}")
@@ -146,21 +148,29 @@ class Store:
         if not {"log", "account", "source", "message"} <= names:
             raise DamageError(f"{self.path} is no outbox")
 
-    def fill_reserve(self) -> None:
-        """Disk space that is given up when there is none left, so that what was delivered can be noted."""
-        with contextlib.suppress(OSError):
-            if self._reserve.exists() and self._reserve.stat().st_size == _RESERVE_BYTES:
-                return
+    def fill_reserve(self) -> bool:
+        """Take disk space that is given up when there is none left; False where there is none to take."""
+        try:
             with self._reserve.open("ab") as file:
                 os.posix_fallocate(file.fileno(), 0, _RESERVE_BYTES)
-
-    def use_reserve(self) -> bool:
-        """Give up the reserve; False when it was given up before."""
-        try:
-            self._reserve.unlink()
         except OSError:
-            return False
-        return True
+            self._reserve.unlink(missing_ok=True)
+            self.has_reserve = False
+        else:
+            self.has_reserve = True
+        return self.has_reserve
+
+    def give_reserve(self) -> None:
+        """Give up the reserve, so that there is room to note what was delivered, but for nothing new."""
+        self._reserve.unlink(missing_ok=True)
+        self.has_reserve = False
+        self.checkpoint()
+
+    def shrink(self) -> None:
+        """Give back to the disk what is empty in the file. Raises DamageError or NoRoomError."""
+        with translated(self.path):
+            self.db.execute("PRAGMA incremental_vacuum").fetchall()
+        self.checkpoint()
 
     @contextmanager
     def transaction(self, sync: Sync) -> Iterator[sqlite3.Connection]:
@@ -228,7 +238,8 @@ def translated(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+        # What Python's own module complains of, such as a closed file, has no code and is no damage.
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISUSE) & 0xFF
         # "no such table" and "no such column" are plain errors to SQLite, and damage to us.
         if code in _DAMAGE or code == sqlite3.SQLITE_ERROR:
             raise DamageError(f"{path}: {error}") from error

@@ -49,6 +49,11 @@ class Topics:
         return f"{self.prefix}/health"
 
     @property
+    def queue(self) -> str:
+        """What was accepted for delivery and what became of it; retained."""
+        return f"{self.prefix}/queue"
+
+    @property
     def everything(self) -> str:
         """The filter for all of this node."""
         return f"{self.prefix}/#"
