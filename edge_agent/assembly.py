@@ -11,6 +11,8 @@ from edge_agent.clock import PacingClock, SystemClock
 from edge_agent.config import Config
 from edge_agent.delivery import mqtt
 from edge_agent.delivery.backoff import FullJitter
+from edge_agent.delivery.message import Kind
+from edge_agent.delivery.outbox import Limits, Outbox
 from edge_agent.delivery.payloads import ModelId
 from edge_agent.delivery.subscription import Subscription
 from edge_agent.delivery.topics import Topics
@@ -23,7 +25,7 @@ from edge_agent.perception.taught_answers import answers
 from edge_agent.perception.worker import settings_from
 from edge_agent.sensors.factory import SensorFactory
 from edge_agent.sensors.network import Subscribe
-from edge_agent.types import Sensor, SensorHealth
+from edge_agent.types import Clock, Sensor, SensorHealth
 from edge_agent.windows import Windows
 
 MakeSensors = Callable[[Config, Manifest, PacingClock], list[Sensor]]
@@ -128,6 +130,19 @@ def healths_of(sensor: Sensor) -> Mapping[str, SensorHealth]:
 def is_simulated(config: Config) -> dict[str, bool]:
     """Chunk.sensor -> whether the configuration says that it is invented."""
     return {name: sensor.invented for sensor in config.sensors for name in sensor.sources}
+
+
+def outbox_of(config: Config, clock: Clock) -> Outbox | None:
+    """Where messages wait on disk, not open yet; None where the configuration keeps them in memory."""
+    wanted = config.outbox
+    if not wanted.enabled:
+        return None
+    ttl_s = {
+        Kind.TELEMETRY: wanted.telemetry_ttl_s,
+        Kind.ANSWER: wanted.answer_ttl_s,
+        Kind.EVENT: wanted.event_ttl_s,
+    }
+    return Outbox(config.outbox_path, Limits(wanted.max_bytes, ttl_s), clock)
 
 
 def absences(config: Config) -> Iterator[str]:

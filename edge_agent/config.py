@@ -107,6 +107,35 @@ class Mqtt(Frozen):
         return lines[0] if lines else ""
 
 
+class Outbox(Frozen):
+    """What waits for the broker on disk (docs/delivery.md)."""
+
+    enabled: bool = Field(
+        default=True, description="keep messages on disk until the broker has them; false: in memory"
+    )
+    path: FilePath | None = Field(
+        None, description="its file; default: outbox.sqlite in node.state_directory"
+    )
+    max_bytes: int = Field(
+        256 * 1024 * 1024, ge=64 * 1024, le=2**40, description="bytes that may wait; telemetry goes first"
+    )
+    telemetry_ttl_s: float = Field(
+        3 * 86_400.0, gt=0, le=2**31, description="seconds that percepts and health are worth sending"
+    )
+    answer_ttl_s: float = Field(7 * 86_400.0, gt=0, le=2**31, description="the same for answers")
+    event_ttl_s: float = Field(30 * 86_400.0, gt=0, le=2**31, description="the same for events")
+
+
+class HomeAssistant(Frozen):
+    """Whether the node introduces itself to Home Assistant (docs/home-assistant.md)."""
+
+    enabled: bool = Field(False, description="announce this node over MQTT discovery")
+    discovery_prefix: Topic = Field(
+        "homeassistant", description="discovery prefix that is set in Home Assistant"
+    )
+    status_topic: Topic = Field("homeassistant/status", description="topic of Home Assistant's birth message")
+
+
 class WindowSettings(Frozen):
     """How chunks become windows."""
 
@@ -143,6 +172,8 @@ class Config(Frozen):
     node: Node = Field(default_factory=Node, description="table [node]")
     model: Model = Field(description="table [model]")
     mqtt: Mqtt = Field(default_factory=Mqtt, description="table [mqtt]")
+    outbox: Outbox = Field(default_factory=Outbox, description="table [outbox]")
+    homeassistant: HomeAssistant = Field(default_factory=HomeAssistant, description="table [homeassistant]")
     windows: WindowSettings = Field(default_factory=WindowSettings, description="table [windows]")
     publish: Publish = Field(default_factory=Publish, description="table [publish]")
     sensors: tuple[SensorSettings, ...] = Field(
@@ -153,6 +184,11 @@ class Config(Frozen):
     def taught(self) -> Path:
         """Where the classes that this device was taught are kept; the file need not exist."""
         return self.model.taught or self.node.state_directory / "taught.npz"
+
+    @property
+    def outbox_path(self) -> Path:
+        """The file of the outbox."""
+        return self.outbox.path or self.node.state_directory / "outbox.sqlite"
 
     @property
     def sources(self) -> dict[str, str]:

@@ -56,7 +56,9 @@ class Reporter:
             self._say(self._parts.topics.info, self._info(), retain=True)
         if due:
             self._reported_ns = now_ns
-            self._say(self._parts.topics.health, self._health(now_ns))
+            body = payloads.encode(self._health(now_ns))
+            self._publisher.publish(Message(self._parts.topics.health, body, source="health"))
+            self._queue()
 
     @property
     def simulated(self) -> bool:
@@ -147,6 +149,19 @@ class Reporter:
             "simulated": self.simulated,
             "time_utc": payloads.utc(self._parts.clock.wall_ns()),
         }
+
+    def _queue(self) -> None:
+        """The books of the outbox, where there is one."""
+        if (outbox := self._publisher.outbox) is None:
+            return
+        status = self._publisher.status
+        body = payloads.queue(
+            outbox.ledger(),
+            unstored=status.unstored,
+            reason=status.storage or outbox.reason,
+            clock=self._parts.clock,
+        )
+        self._say(self._parts.topics.queue, body, retain=True)
 
     def _windows(self) -> Json:
         return {

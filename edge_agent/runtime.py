@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Protocol
 
-from edge_agent.assembly import Parts, is_simulated
+from edge_agent.announcing import discovery_of
+from edge_agent.assembly import Parts, is_simulated, outbox_of
 from edge_agent.delivery import payloads
-from edge_agent.delivery.message import Message
+from edge_agent.delivery.message import Incoming, Message
 from edge_agent.delivery.publisher import Publisher
 from edge_agent.errors import ConfigurationError, EdgeAgentError
 from edge_agent.reporter import Reporter
@@ -107,6 +108,7 @@ class Agent:
         self.wording = Wording(parts, lambda: self.inference.latest, self._publish)
         self.inference = Inference(parts, self._sensing, self._publish, self.wording.jobs)
         self._stages: list[Stage] = [*self._sensing, self.inference, self.wording]
+        self._discovery = discovery_of(parts)
         self.publisher = self._make_publisher()
         self.reporter = Reporter(parts, self._sensing, self.inference, self.wording, self.publisher)
         self._delivery_steps = (0, time.monotonic())
@@ -114,7 +116,7 @@ class Agent:
     def _make_publisher(self) -> Publisher:
         parts = self._parts
         simulated = any(is_simulated(parts.config).values())
-        topic = parts.topics.state
+        topic, home = parts.topics.state, parts.config.homeassistant
         birth = payloads.state(online=True, simulated=simulated, clock=parts.clock)
         return Publisher(
             parts.config.mqtt,
@@ -123,9 +125,19 @@ class Agent:
             will=Message(
                 topic, payloads.encode(payloads.state(online=False, simulated=simulated)), retain=True
             ),
-            command_topics=[parts.topics.command(verb) for verb in parts.config.mqtt.commands],
-            on_command=self.wording.on_command,
+            command_topics=[
+                *(parts.topics.command(verb) for verb in parts.config.mqtt.commands),
+                *([home.status_topic] if home.enabled else []),
+            ],
+            on_command=self._received,
+            outbox=outbox_of(parts.config, parts.clock),
         )
+
+    def _received(self, incoming: Incoming) -> None:
+        if incoming.topic == self._parts.config.homeassistant.status_topic:
+            self._discovery.on_status(incoming)
+        else:
+            self.wording.on_command(incoming)
 
     def _publish(self, message: Message) -> None:
         self.publisher.publish(message)
@@ -150,6 +162,7 @@ class Agent:
         delivery = Worker(threading.Thread(), threading.Event())
         self._parts.language.start()
         try:
+            self.publisher.open()
             delivery = begin("delivery", self.publisher.run)
             if self._recording is not None:
                 recording.append(begin(self._recording.name, self._recording.run))
@@ -170,6 +183,8 @@ class Agent:
         while not self._stop.wait(TICK_S):
             self.reporter.report()
             self._report_recording()
+            for message in self._discovery.due(connected=self.publisher.status.connected):
+                self._publish(message)
             now_s = time.monotonic()
             if problem := self.problem(workers):
                 if now_s - complained_s > _DELIVERY_STUCK_S:
@@ -224,6 +239,7 @@ class Agent:
         delivery.stop.set()
         self.publisher.wake()
         alive += join([delivery], FAREWELL_S)
+        self.publisher.close()
         if alive:
             raise ShutdownError(f"did not end in time: {', '.join(alive)}")
 

@@ -17,7 +17,7 @@ import numpy as np
 from edge_agent.assembly import Parts, healths_of
 from edge_agent.delivery import payloads
 from edge_agent.delivery.ids import new_id
-from edge_agent.delivery.message import Message, Publish
+from edge_agent.delivery.message import Kind, Message, Publish
 from edge_agent.delivery.payloads import Flow
 from edge_agent.errors import ConfigurationError
 from edge_agent.events import Change, Holds, signature
@@ -208,7 +208,8 @@ class Inference:
             self._said, self._said_ns = said, percept.end_ns
             self.counts["percepts"] += 1
             body = payloads.percept(self._new_id(), percept, self._parts.model, self._clock)
-            self._publish(Message(self._parts.topics.percept(PIPELINE), payloads.encode(body)))
+            topic = self._parts.topics.percept(PIPELINE)
+            self._publish(Message(topic, payloads.encode(body), source=f"percept/{PIPELINE}"))
         for change in self._holds.update(percept):
             self._event(change, percept)
 
@@ -216,7 +217,8 @@ class Inference:
         identity = self._new_id()
         self.counts["events"] += 1
         body = payloads.event(identity, change.found, change.previous, percept, self._clock)
-        self._publish(Message(self._parts.topics.event(identity), payloads.encode(body)))
+        topic = self._parts.topics.event(identity)
+        self._publish(Message(topic, payloads.encode(body), kind=Kind.EVENT, source="event"))
         interval_s = self._parts.config.publish.sentence_interval_s
         now_ns = self._clock.monotonic_ns()
         due = self._worded_ns is None or now_ns - self._worded_ns >= interval_s * _NS_PER_S

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from edge_agent.assembly import Parts
 from edge_agent.delivery import payloads
 from edge_agent.delivery.commands import Commands, Refusal, Request
-from edge_agent.delivery.message import Incoming, Message, Publish
+from edge_agent.delivery.message import Incoming, Kind, Message, Publish
 from edge_agent.mailbox import Mailbox
 from edge_agent.types import Percept
 from edge_agent.vitals import Latencies
@@ -84,7 +84,7 @@ class Wording:
             clock=self._parts.clock,
         )
         if job.request is None:
-            self._publish(Message(self._parts.topics.answer(job.id), payloads.encode(body)))
+            self._publish(_answer(self._parts.topics.answer(job.id), payloads.encode(body)))
         else:
             self.answered += 1
             self._reply(job.request, payloads.encode(body))
@@ -92,9 +92,9 @@ class Wording:
     def _reply(self, to: Request | Refusal, body: bytes) -> None:
         """To the answer's topic always, and to the response topic where that is another one."""
         topic = self._parts.topics.answer(to.id)
-        self._publish(Message(topic, body, correlation=to.correlation))
+        self._publish(_answer(topic, body, to.correlation))
         if to.response_topic and to.response_topic != topic:
-            self._publish(Message(to.response_topic, body, correlation=to.correlation))
+            self._publish(_answer(to.response_topic, body, to.correlation))
 
     @property
     def problem(self) -> str:
@@ -105,3 +105,7 @@ class Wording:
         if spent_s > self._parts.config.model.language_deadline_s + _STUCK_S:
             return f"one answer has taken {spent_s:.0f} s"
         return ""
+
+
+def _answer(topic: str, body: bytes, correlation: bytes | None = None) -> Message:
+    return Message(topic, body, correlation=correlation, kind=Kind.ANSWER, source="answer")

@@ -16,8 +16,8 @@ from edge_agent.delivery.mqtt import Connection
 from edge_agent.errors import DeliveryError
 
 _SCHEMA_OF = {
-    "state": "state", "info": "info", "health": "health", "sensor": "sensor_state", "percept": "percept",
-    "event": "event", "answer": "answer", "recording": "recording",
+    "state": "state", "info": "info", "health": "health", "queue": "queue", "sensor": "sensor_state",
+    "percept": "percept", "event": "event", "answer": "answer", "recording": "recording",
 }  # fmt: skip
 
 

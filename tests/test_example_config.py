@@ -22,10 +22,11 @@ HAS_NO_DEFAULT = {
     "topic", "plugin", "options", "model", "taught",
 }  # fmt: skip
 HAS_THE_DEVICES_OWN = {
+    ("outbox", "path"),
     ("sensor.i2c", "rate_hz"), ("sensor.lidar", "baud_rate"), ("sensor.camera", "width"),
     ("sensor.camera", "height"), ("sensor.camera", "rate_hz"),
 }  # fmt: skip
-"""Where None means what is usual for the chip or the scanner, or what the slot takes."""
+"""Where None means what is usual for the chip, the scanner or the node, or what the slot takes."""
 SETTING = re.compile(r"^# (?P<key>[a-z_]+) = (?P<value>\S.*)$")
 
 
@@ -55,6 +56,8 @@ def default_of(table: str, key: str) -> object:
         "node": config.Node,
         "model": config.Model,
         "mqtt": config.Mqtt,
+        "outbox": config.Outbox,
+        "homeassistant": config.HomeAssistant,
         "windows": config.WindowSettings,
         "publish": config.Publish,
         "sensor.serial": config_sensors.SerialSensor,
@@ -102,7 +105,7 @@ def test_every_kind_of_sensor_is_shown_and_accepted():
 
 
 @pytest.mark.parametrize(
-    "model", [config.Node, config.Model, config.Mqtt, config.WindowSettings, config.Publish]
+    "model", [config.Node, config.Model, config.Mqtt, config.Outbox, config.WindowSettings, config.Publish]
 )
 def test_every_setting_is_shown(model: type):
     text = EXAMPLE.read_text()

@@ -6,16 +6,35 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import IntEnum
+
+
+class Kind(IntEnum):
+    """What a message is worth: where room or time is short, the lower goes first."""
+
+    TELEMETRY = 0
+    """Percepts and health: the next one says nearly the same."""
+    ANSWER = 1
+    """What somebody asked for, and the sentence to an event."""
+    EVENT = 2
+    """What happened, and the alarms among it: said once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is published: UTF-8 JSON, QoS 1. `correlation` goes along in MQTT 5 only."""
+    """What is published with QoS 1, mostly UTF-8 JSON. `correlation` and `expiry_s` count in MQTT 5 only.
+
+    `source` names the stream that the message is the next of ("event", "percept/main"); empty: of none, so
+    the outbox gives it no sequence number. `expiry_s`: how long the broker may keep it for who is away.
+    """
 
     topic: str
     payload: bytes
     retain: bool = False
     correlation: bytes | None = None
+    kind: Kind = Kind.TELEMETRY
+    source: str = ""
+    expiry_s: int | None = None
 
 
 Publish = Callable[[Message], None]

@@ -35,6 +35,8 @@ _CONNECT_TIMEOUT_S = 1.5
 """Under the two seconds in which the agent must be able to end."""
 _CONNACK_TIMEOUT_S = 10.0
 _MISC_S = 1.0
+_RECEIVE_MAXIMUM = 65_535
+"""Where the broker names none."""
 _NOT_MQTT = (MQTTException, ValueError, IndexError, KeyError, TypeError, struct.error)
 """What paho lets through when it reads a packet that no broker should send."""
 _VERSIONS = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
@@ -57,6 +59,8 @@ class Connection:
         self.acknowledged: deque[int] = deque()
         self.refused: deque[tuple[int, str]] = deque()
         self.connected = False
+        self.receive_maximum = _RECEIVE_MAXIMUM
+        """How many messages the broker takes before it acknowledged the first (3.2.2.3.3)."""
         self._settings = settings
         self._failure: DeliveryError | None = None
         self._v5 = settings.protocol == "5"
@@ -92,7 +96,7 @@ class Connection:
         settings = self._settings
         limits = _properties(PacketTypes.CONNECT, MaximumPacketSize=MAX_PACKET_BYTES) if self._v5 else None
         try:
-            self._client.connect(settings.host, settings.port, settings.keepalive_s, properties=limits)
+            self._client.connect(settings.host, settings.port, _ping_s(settings), properties=limits)
         except (OSError, ValueError) as error:
             raise DeliveryError(
                 f"no broker at {settings.host}:{settings.port}: {_reason(error)}", hint=_connect_hint(error)
@@ -163,8 +167,10 @@ class Connection:
     def send(self, message: Message) -> int:
         """Publish with QoS 1; the returned id appears in `acknowledged` when the broker has it."""
         properties = None
-        if self._v5 and message.correlation is not None:
-            properties = _properties(PacketTypes.PUBLISH, CorrelationData=message.correlation)
+        if self._v5 and (message.correlation is not None or message.expiry_s is not None):
+            given = {"CorrelationData": message.correlation, "MessageExpiryInterval": message.expiry_s}
+            known = {name: value for name, value in given.items() if value is not None}
+            properties = _properties(PacketTypes.PUBLISH, **known)
         info = self._client.publish(message.topic, message.payload, 1, message.retain, properties)
         return info.mid
 
@@ -190,10 +196,11 @@ class Connection:
         self._wake_reader.close()
         self._wake_writer.close()
 
-    def _on_connect(self, _client: Any, _data: Any, _flags: Any, reason: ReasonCode, _props: Any) -> None:
+    def _on_connect(self, _client: Any, _data: Any, _flags: Any, reason: ReasonCode, props: Any) -> None:
         if reason.is_failure:
             self._failure = _refused(f"the broker refused the connection: {reason}", reason)
         else:
+            self.receive_maximum = getattr(props, "ReceiveMaximum", _RECEIVE_MAXIMUM)
             self.connected = True
 
     def _on_disconnect(self, _client: Any, _data: Any, _flags: Any, reason: ReasonCode, _props: Any) -> None:
@@ -252,6 +259,14 @@ def _properties(packet: int, **values: object) -> Properties:
     for name, value in values.items():
         setattr(properties, name, value)
     return properties
+
+
+def _ping_s(settings: Mqtt) -> int:
+    """Seconds of silence before a ping, and then before its answer counts as lost.
+
+    Half of the keep-alive, so that a connection that swallows everything is noticed within all of it.
+    """
+    return max(1, (settings.keepalive_s - 1) // 2)
 
 
 def _refused(message: str, reason: ReasonCode) -> DeliveryError:

@@ -15,11 +15,12 @@ from importlib import resources
 from typing import Any, SupportsFloat
 
 from edge_agent.delivery.commands import Refusal
+from edge_agent.delivery.ledger import Ledger
 from edge_agent.types import Answer, Clock, NumberPercept, Percept, SensorHealth, TaskPercept
 
 Json = dict[str, Any]
 SCHEMAS = (
-    "state", "info", "health", "sensor_state", "percept", "event", "answer", "recording", "ask",
+    "state", "info", "health", "queue", "sensor_state", "percept", "event", "answer", "recording", "ask",
     "sensor_input",
 )  # fmt: skip
 
@@ -211,6 +212,16 @@ def answer(identity: str, given: Answer, *, asked: bool, simulated: bool, clock:
         "first_token_ms": finite(given.first_token_ms, 1),
         "asked": asked,
         "simulated": simulated,
+        "time_utc": utc(clock.wall_ns()),
+    }
+
+
+def queue(ledger: Ledger, *, unstored: int, reason: str, clock: Clock) -> Json:
+    """The books of the outbox; `unstored` messages wait or waited in memory only, for `reason`."""
+    return {
+        **ledger.as_json(),
+        "unstored": unstored,
+        "reason": reason,
         "time_utc": utc(clock.wall_ns()),
     }
 

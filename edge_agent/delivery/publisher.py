@@ -2,10 +2,14 @@
 
 `run` is the whole life of the connection, in the thread its owner gives it. A broker that is down at the
 start, refuses us or goes away is reported in `status` and tried again; it never stops the agent.
+
+States are kept in memory, since only the newest counts. All else is kept in the outbox until its own PUBACK;
+without an outbox, or while its disk takes nothing, in memory too.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -15,14 +19,19 @@ from edge_agent.config import Mqtt
 from edge_agent.delivery.backoff import FullJitter
 from edge_agent.delivery.message import Backlog, Incoming, Message
 from edge_agent.delivery.mqtt import Connection
-from edge_agent.errors import EdgeAgentError
+from edge_agent.delivery.outbox import Entry, Outbox
+from edge_agent.errors import DeliveryError, EdgeAgentError
 
 MAX_UNACKNOWLEDGED = 20
+"""In flight at most, less where the broker takes less at once: so many may arrive twice after a crash."""
 _STEP_S = 0.5
 _FAREWELL_S = 0.7
 """What the last messages may take: the agent has two seconds to end."""
 _BACKOFF_BASE_S = 0.5
 _BACKOFF_CAP_S = 10.0
+Flying = dict[int, Message | Entry]
+"""Packet id -> what was sent under it and is not acknowledged yet."""
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -36,6 +45,10 @@ class DeliveryStatus:
     acknowledged: int = 0
     refused: int = 0
     steps: int = 0
+    unstored: int = 0
+    """Messages that the outbox could not take and that wait in memory only."""
+    storage: str = ""
+    """Why the outbox took none lately; empty while it does."""
 
 
 class Publisher:
@@ -46,11 +59,12 @@ class Publisher:
         settings: Mqtt,
         *,
         client_id: str,
-        birth: Message,
-        will: Message,
+        birth: Message | None = None,
+        will: Message | None = None,
         command_topics: Sequence[str] = (),
         on_command: Callable[[Incoming], None] = lambda _: None,
         backoff: FullJitter | None = None,
+        outbox: Outbox | None = None,
     ) -> None:
         self.status = DeliveryStatus()
         self._settings = settings
@@ -60,13 +74,20 @@ class Publisher:
         self._on_command = on_command
         self._backoff = backoff or FullJitter(_BACKOFF_BASE_S, _BACKOFF_CAP_S)
         self._backlog = Backlog(settings.queue_limit)
-        self._backlog.put(birth)
+        if birth is not None:
+            self._backlog.put(birth)
+        self._outbox = outbox
         self._connection: Connection | None = None
 
     @property
     def queued(self) -> int:
-        """Messages that wait for the broker."""
-        return len(self._backlog)
+        """Messages that wait for the broker; those on their way count where they are in the outbox."""
+        return len(self._backlog) + (0 if self._outbox is None else self._outbox.queued)
+
+    @property
+    def outbox(self) -> Outbox | None:
+        """Where messages wait on disk; None: in memory."""
+        return self._outbox
 
     @property
     def dropped(self) -> int:
@@ -74,9 +95,37 @@ class Publisher:
         return self._backlog.dropped
 
     def publish(self, message: Message) -> None:
-        """Queue a message; never blocks, drops the oldest one when the queue is full."""
-        self._backlog.put(message)
+        """Queue a message; waits for the disk at most, drops the oldest one when the queue is full."""
+        if message.retain or self._outbox is None:
+            self._backlog.put(message)
+        else:
+            self._store(message, self._outbox)
         self.wake()
+
+    def _store(self, message: Message, outbox: Outbox) -> None:
+        try:
+            outbox.accept(message)
+            self.status.storage = ""
+        except DeliveryError as error:
+            self.status.storage = str(error)
+            self.status.unstored += 1
+            self._backlog.put(message)
+
+    def open(self) -> None:
+        """Open the outbox; where that fails it is reported, and messages wait in memory."""
+        if self._outbox is None:
+            return
+        try:
+            self._outbox.open()
+        except DeliveryError as error:
+            _log.error("%s; messages wait in memory only (%s)", error, error.hint)
+            self.status.storage = str(error)
+            self._outbox = None
+
+    def close(self) -> None:
+        """Close the outbox: what waits there is sent at the next start."""
+        if self._outbox is not None:
+            self._outbox.close()
 
     def wake(self) -> None:
         """End the wait of `run` at once; to be called after `stop` was set."""
@@ -101,7 +150,7 @@ class Publisher:
     def _live(self, stop: threading.Event) -> None:
         """One connection from its first to its last byte. Raises DeliveryError when it is lost."""
         connection = Connection(self._settings, client_id=self._client_id, will=self._will)
-        flying: dict[int, Message] = {}
+        flying: Flying = {}
         try:
             connection.open()
             connection.await_consent(stop.is_set)
@@ -113,7 +162,7 @@ class Publisher:
         finally:
             self._connection = None
             self.status.connected = False
-            self._backlog.give_back(list(flying.values()))
+            self._backlog.give_back([one for one in flying.values() if isinstance(one, Message)])
             connection.close()
 
     def _welcome(self, connection: Connection) -> None:
@@ -121,6 +170,8 @@ class Publisher:
         self._connection = connection
         self._backoff.reset()
         self._backlog.repeat_states()
+        if self._outbox is not None:
+            self._outbox.begin()
         for topic in self._command_topics:
             connection.subscribe(topic)
         self.status.connected = True
@@ -128,29 +179,71 @@ class Publisher:
         self.status.hint = ""
         self.status.connects += 1
 
-    def _exchange(self, connection: Connection, flying: dict[int, Message], timeout_s: float) -> None:
+    def _exchange(self, connection: Connection, flying: Flying, timeout_s: float) -> None:
         """Send what may be sent, wait, and take in what came."""
         self.status.steps += 1
-        while len(flying) < MAX_UNACKNOWLEDGED and (message := self._backlog.take()) is not None:
-            flying[connection.send(message)] = message
-        connection.step(timeout_s)
-        while connection.acknowledged:
-            if flying.pop(connection.acknowledged.popleft(), None) is not None:
-                self.status.acknowledged += 1
-        while connection.refused:
-            identity, why = connection.refused.popleft()
-            if (message := flying.pop(identity, None)) is not None:
-                self.status.refused += 1
-                self.status.reason = f"the broker refused a message on {message.topic}: {why}"
-                self.status.hint = "check the broker's access rules for mqtt.username"
+        self._fill(connection, flying)
+        try:
+            connection.step(timeout_s)
+        finally:  # what was acknowledged before the connection broke is not sent again
+            self._settle(connection, flying)
         while connection.received:
             self._on_command(connection.received.popleft())
 
-    def _farewell(self, connection: Connection, flying: dict[int, Message]) -> None:
+    def _fill(self, connection: Connection, flying: Flying) -> None:
+        window = min(MAX_UNACKNOWLEDGED, connection.receive_maximum)
+        while len(flying) < window and (message := self._backlog.take()) is not None:
+            flying[connection.send(message)] = message
+        if self._outbox is not None:
+            for entry in self._outbox.take(window - len(flying)):
+                flying[connection.send(entry.message)] = entry
+
+    def _settle(self, connection: Connection, flying: Flying) -> None:
+        """Note what the broker has, and what it will never take."""
+        delivered = []
+        while connection.acknowledged:
+            if (one := flying.pop(connection.acknowledged.popleft(), None)) is not None:
+                self.status.acknowledged += 1
+                delivered.append(one)
+        if self._outbox is not None:
+            self._outbox.acknowledge([one for one in delivered if isinstance(one, Entry)])
+        while connection.refused:
+            identity, why = connection.refused.popleft()
+            if (one := flying.pop(identity, None)) is not None:
+                self._refuse(one, why)
+
+    def _refuse(self, one: Message | Entry, why: str) -> None:
+        message = one.message if isinstance(one, Entry) else one
+        self.status.refused += 1
+        self.status.reason = f"the broker refused a message on {message.topic}: {why}"
+        self.status.hint = "check the broker's access rules for mqtt.username"
+        if isinstance(one, Entry) and self._outbox is not None:
+            self._outbox.refuse(one)
+
+    def _farewell(self, connection: Connection, flying: Flying) -> None:
         """Deliver what is queued and the offline state, as far as the time goes."""
         if not connection.connected:
             return
-        self._backlog.put(self._will)
+        if self._will is not None:
+            self._backlog.put(self._will)
         deadline_s = time.monotonic() + _FAREWELL_S
         while (self.queued or flying) and time.monotonic() < deadline_s:
             self._exchange(connection, flying, 0.1)
+
+    def drain(self, timeout_s: float) -> None:
+        """Deliver all that waits on one connection, in the caller's thread, for `timeout_s` at most.
+
+        Raises DeliveryError when the broker is away, refuses us or is lost.
+        """
+        deadline_s = time.monotonic() + timeout_s
+        connection = Connection(self._settings, client_id=self._client_id)
+        flying: Flying = {}
+        try:
+            connection.open()
+            connection.await_consent(lambda: time.monotonic() > deadline_s)
+            self._welcome(connection)
+            while (self.queued or flying) and time.monotonic() < deadline_s:
+                self._exchange(connection, flying, _STEP_S)
+        finally:
+            self._connection = None
+            connection.close()

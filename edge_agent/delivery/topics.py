@@ -54,6 +54,11 @@ class Topics:
         return f"{self.prefix}/recording"
 
     @property
+    def queue(self) -> str:
+        """What was accepted for delivery and what became of it; retained."""
+        return f"{self.prefix}/queue"
+
+    @property
     def everything(self) -> str:
         """The filter for all of this node."""
         return f"{self.prefix}/#"

@@ -1,0 +1,344 @@
+"""The promise, on whole processes and a real broker: by id, nothing is lost that `accept` returned for.
+
+EDGE_AGENT_CRASHES sets how often the process is killed (100), EDGE_AGENT_BACKLOG how many messages are
+drained (8640: a day of one every ten seconds).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import outbox_process
+import pytest
+from broker_ear import Ear, Proxy, all_heard, duplicates
+from conftest import ROOT, Mosquitto, wait_for
+
+from edge_agent.clock import SystemClock
+from edge_agent.config import Mqtt
+from edge_agent.delivery.backoff import FullJitter
+from edge_agent.delivery.message import Kind, Message
+from edge_agent.delivery.outbox import Limits, Outbox
+from edge_agent.delivery.publisher import MAX_UNACKNOWLEDGED, Publisher
+
+pytestmark = pytest.mark.e2e
+CRASHES = int(os.environ.get("EDGE_AGENT_CRASHES", "100"))
+BACKLOG = int(os.environ.get("EDGE_AGENT_BACKLOG", "8640"))
+LIMITS = Limits(200_000_000, dict.fromkeys(Kind, 86_400.0))
+ROOMY = "allow_anonymous true\nmax_queued_messages 0"
+STATE = Message("edge/n/state", b'{"state":"x"}', retain=True)
+
+
+def say(n: int, kind: Kind = Kind.EVENT) -> Message:
+    body = json.dumps({"n": n, "at_s": time.monotonic()}).encode()
+    return Message(f"edge/n/{kind.name.lower()}", body, kind=kind, source=kind.name.lower())
+
+
+@pytest.fixture
+def patient(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A broker that drops nothing for a slow subscriber; it keeps nothing, a kill loses all that it holds."""
+    broker = Mosquitto(tmp_path, ROOMY)
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture
+def in_memory() -> Iterator[Path]:
+    """A kill spares what the kernel has, so no disk needs to be waited for."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
+        yield Path(folder)
+
+
+def kill(broker: Mosquitto) -> None:
+    assert broker._process is not None
+    broker._process.send_signal(signal.SIGKILL)
+    broker._process.wait(10)
+    broker._process = None
+
+
+@contextmanager
+def delivering(folder: Path, port: int, limits: Limits = LIMITS, **more: object) -> Iterator[Publisher]:
+    outbox = Outbox(folder / "outbox.sqlite", limits, SystemClock())
+    publisher = Publisher(
+        Mqtt(host="127.0.0.1", port=port, **more),  # type: ignore[arg-type]
+        client_id="agent-n", birth=STATE, will=STATE, backoff=FullJitter(0.05, 0.2), outbox=outbox,
+    )  # fmt: skip
+    publisher.open()
+    assert publisher.outbox is outbox, publisher.status.storage
+    stop = threading.Event()
+    thread = threading.Thread(target=publisher.run, args=(stop,), daemon=True)
+    thread.start()
+    try:
+        yield publisher
+    finally:
+        stop.set()
+        publisher.wake()
+        thread.join(15)
+        publisher.close()
+        assert not thread.is_alive()
+
+
+def accept(publisher: Publisher, message: Message) -> str:
+    assert publisher.outbox is not None
+    identity = publisher.outbox.accept(message)
+    publisher.wake()
+    assert identity is not None
+    return identity
+
+
+def run(*arguments: object, environment: dict[str, str] | None = None, timeout_s: float = 100) -> dict:
+    command = [sys.executable, outbox_process.__file__, *map(str, arguments)]
+    paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": paths, **(environment or {})}
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=environment, timeout=timeout_s, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def journal(folder: Path) -> set[str]:
+    """The ids that `accept` returned; the last line may be torn by the kill."""
+    return {line for line in (folder / "journal").read_text().splitlines() if len(line) == 26}
+
+
+@pytest.mark.timeout(60 + 3 * CRASHES)
+def test_a_process_that_is_killed_again_and_again_loses_nothing(in_memory: Path, patient: Mosquitto):
+    ear = Ear(patient.port)
+    begun_s = time.monotonic()
+    books = run("crash", in_memory, patient.port, 20_260, CRASHES, timeout_s=50 + 3 * CRASHES)
+    took_s = time.monotonic() - begun_s
+    accepted = journal(in_memory)
+    all_heard(ear, accepted)
+    wait_for(lambda: len(set(ear.ids)) == books["accepted"], what="the last of them")
+    assert books["delivered"] == books["accepted"]
+    assert books["queued"] == books["expired"] == books["evicted"] == books["set_aside"] == 0
+    seen: dict[str, int] = {}
+    again = [0]  # for each connection: what was heard on it and came once more on a later one
+    for topic, body in ear.heard:
+        if topic == "edge/n/state":
+            again.append(0)  # the first word of every connection
+            continue
+        if (before := seen.get(body["delivery"]["id"])) is not None:
+            again[before] += 1
+        seen[body["delivery"]["id"]] = len(again) - 1
+    unsure = books["accepted"] - len(accepted)
+    print(
+        f"{CRASHES} kills in {took_s:.1f} s: {len(accepted)} accepted, {unsure} more whose accept had not "
+        f"returned, {len(again) - 1} births and wills, {sum(again)} duplicates, {max(again)} of one life"
+    )
+    assert max(again) <= MAX_UNACKNOWLEDGED
+    assert len(accepted) > CRASHES
+
+
+def test_a_broker_that_is_killed_and_comes_back(tmp_path: Path, patient: Mosquitto):
+    rng = random.Random(5)
+    accepted: set[str] = set()
+    heard: list[str] = []
+    with Proxy(patient.port) as proxy, delivering(tmp_path, proxy.port) as publisher:
+        for life in range(6):
+            ear = Ear(patient.port)
+            proxy.closed.clear()
+            wait_for(lambda: publisher.status.connected, what="the connection")
+            end_s = time.monotonic() + rng.uniform(0.05, 0.4)
+            while time.monotonic() < end_s:
+                accepted.add(accept(publisher, say(len(accepted), Kind.TELEMETRY)))
+            if life < 5:
+                proxy.closed.set()
+                kill(patient)
+                for _ in range(20):
+                    accepted.add(accept(publisher, say(len(accepted))))
+                before = len(set(heard))
+                heard += ear.close()
+                print(f"life {life}: {len(set(heard)) - before} heard")
+                wait_for(lambda: not publisher.status.connected, what="the loss")
+                patient.start()
+        wait_for(lambda: publisher.queued == 0, 60, "delivery")
+        assert publisher.outbox is not None
+        assert publisher.outbox.ledger().total.delivered == len(accepted)
+    heard += ear.close()
+    print(f"{len(accepted)} accepted, {duplicates(heard)} duplicates in 5 kills")
+    assert accepted == set(heard)
+    assert duplicates(heard) <= 5 * MAX_UNACKNOWLEDGED
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "busy"])
+def test_a_connection_that_swallows_everything_is_noticed_within_the_keep_alive(
+    tmp_path: Path, patient: Mosquitto, busy: bool
+):
+    keepalive_s = 5
+    ear = Ear(patient.port)
+    with (
+        Proxy(patient.port) as proxy,
+        delivering(tmp_path, proxy.port, keepalive_s=keepalive_s) as publisher,
+    ):
+        accepted = {accept(publisher, say(n)) for n in range(10)}
+        wait_for(lambda: publisher.queued == 0, what="delivery")
+        proxy.frozen.set()
+        begun_s = time.monotonic()
+        while publisher.status.connected:
+            assert time.monotonic() - begun_s < keepalive_s + 1
+            if busy:
+                accepted.add(accept(publisher, say(len(accepted))))
+            threading.Event().wait(0.02)
+        print(f"noticed after {time.monotonic() - begun_s:.2f} s of a keep-alive of {keepalive_s} s")
+        accepted |= {accept(publisher, say(1000 + n)) for n in range(10)}
+        proxy.drop()
+        proxy.frozen.clear()
+        wait_for(lambda: publisher.queued == 0, what="delivery")
+        all_heard(ear, accepted)
+    assert duplicates(ear.close()) <= MAX_UNACKNOWLEDGED
+
+
+def test_a_broker_that_is_slow_to_acknowledge_is_not_flooded(tmp_path: Path, patient: Mosquitto):
+    ear = Ear(patient.port)
+    with Proxy(patient.port) as proxy, delivering(tmp_path, proxy.port) as publisher:
+        wait_for(lambda: publisher.status.connected, what="the connection")
+        proxy.delay_s = 0.2
+        accepted = {accept(publisher, say(n)) for n in range(120)}
+        most = 0
+        while publisher.queued:
+            assert publisher.outbox is not None
+            most = max(most, len(publisher.outbox._flying))
+            threading.Event().wait(0.01)
+        assert 1 < most <= MAX_UNACKNOWLEDGED
+        all_heard(ear, accepted)
+    assert duplicates(ear.close()) == 0
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("needs the right to mount a tmpfs")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_refuses_the_new_and_keeps_and_delivers_the_old(
+    small_disk: Path, stopped_broker: Mosquitto
+):
+    from edge_agent.errors import DeliveryError
+
+    accepted: set[str] = set()
+    with delivering(small_disk, stopped_broker.port) as publisher:
+
+        def fill() -> None:
+            for n in range(100_000):
+                accepted.add(accept(publisher, say(n)))
+
+        with pytest.raises(DeliveryError, match=r"cannot be written|is full") as caught:
+            fill()
+        assert "free space" in caught.value.hint
+        publisher.publish(say(7_000_000))  # not lost either, but only in memory, and said so
+        assert publisher.status.unstored == 1
+        assert publisher.status.storage
+        stopped_broker.start()
+        ear = Ear(stopped_broker.port)
+        wait_for(lambda: publisher.queued == 0, 60, "delivery")
+        assert publisher.outbox is not None
+        books = publisher.outbox.ledger()
+        assert books.balances
+        assert books.total.delivered == len(accepted)
+        accepted.add(accept(publisher, say(0)))  # there is room again
+        wait_for(lambda: publisher.queued == 0, 60, "delivery")
+        all_heard(ear, accepted)
+        assert any(body.get("n") == 7_000_000 for _, body in ear.heard)
+    print(f"{len(accepted)} messages on a disk of 3 MB, {duplicates(ear.ids)} duplicates")
+    assert duplicates(ear.close()) <= MAX_UNACKNOWLEDGED
+
+
+def test_a_page_of_garbage_costs_what_was_in_it(tmp_path: Path, patient: Mosquitto):
+    run("fill", tmp_path, 2000)
+    file = tmp_path / "outbox.sqlite"
+    import sqlite3
+
+    sqlite3.connect(file).execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    page = 200
+    with file.open("r+b") as out:
+        out.seek(4096 * page)
+        out.write(random.Random(1).randbytes(4096))
+    ear = Ear(patient.port)
+    books = run("drain", tmp_path, patient.port)
+    assert books["set_aside"] == 1
+    assert books["delivered"] == books["accepted"]
+    wait_for(lambda: len(ear.ids) == books["accepted"], what="what was saved")
+    heard = ear.close()
+    print(f"{len(heard)} of 2000 saved from a file with a page of garbage")
+    assert set(heard) < journal(tmp_path)
+    assert len(heard) > 1900
+    assert duplicates(heard) == 0
+
+
+def faketime(offset: str) -> dict[str, str]:
+    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+    if not found:
+        pytest.skip("needs libfaketime")
+    return {"LD_PRELOAD": str(found[0]), "FAKETIME": offset, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+
+
+@pytest.mark.parametrize(("first", "then"), [("+0", "+1y"), ("+0", "-1y"), ("+1y", "+0")])
+def test_a_wall_clock_that_jumps_a_year_expires_nothing(
+    tmp_path: Path, patient: Mosquitto, first: str, then: str
+):
+    ear = Ear(patient.port)
+    filled = run("fill", tmp_path, 60, environment=faketime(first))
+    books = run("drain", tmp_path, patient.port, environment=faketime(then))
+    assert filled["year"] != books["year"], "the clock did jump"
+    assert books["delivered"] == 60
+    assert books["expired"] == 0
+    all_heard(ear, journal(tmp_path))
+    assert duplicates(ear.close()) == 0
+
+
+@pytest.mark.timeout(60 + BACKLOG // 50)
+def test_a_day_of_backlog_is_drained_while_live_data_flows(tmp_path: Path, patient: Mosquitto):
+    outbox = Outbox(tmp_path / "outbox.sqlite", LIMITS, SystemClock())
+    outbox.open()
+    filler = "x" * 600
+    accepted = set()
+    for start in range(0, BACKLOG, 100):
+        batch = [
+            Message("edge/n/telemetry", json.dumps({"n": n, "filler": filler}).encode(), source="telemetry")
+            for n in range(start, min(start + 100, BACKLOG))
+        ]
+        accepted |= set(outbox.accept_all(batch))
+    outbox.close()
+    ear = Ear(patient.port)
+    live_n = 10_000_000
+    begun_s = time.monotonic()
+    with delivering(tmp_path, patient.port) as publisher:
+        while publisher.queued and len(ear.heard) < BACKLOG:
+            accepted.add(accept(publisher, say(live_n, Kind.TELEMETRY)))
+            live_n += 1
+            threading.Event().wait(0.05)
+        took_s = time.monotonic() - begun_s
+        all_heard(ear, accepted)
+        wait_for(lambda: publisher.queued == 0, what="delivery")
+    backlog = [body for _, body in ear.heard if "n" in body and body["n"] < 10_000_000]
+    live = [body for _, body in ear.heard if body.get("n", 0) >= 10_000_000]
+    assert [body["n"] for body in backlog] == list(range(BACKLOG)), "in their order, each once"
+    assert all(body["delivery"]["historical"] for body in backlog)
+    during = [i for i, (_, body) in enumerate(ear.heard) if body.get("n", 0) >= 10_000_000]
+    # Live ones did not queue behind the backlog: what of it was sent between two of them is bounded by time.
+    assert len(during) > 10
+    assert during[len(during) // 2] < len(ear.heard) * 0.9
+    assert sum(body["delivery"]["historical"] for body in live) <= 2, "only before the connection stood"
+    rate = BACKLOG / took_s
+    fresh = [body["n"] for body in live if not body["delivery"]["historical"]]
+    assert fresh == sorted(fresh)
+    print(f"{BACKLOG} messages in {took_s:.1f} s ({rate:.0f}/s) beside {len(live)} live ones")
+    assert duplicates(ear.close()) == 0
