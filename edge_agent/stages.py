@@ -24,7 +24,19 @@ from edge_agent.errors import ConfigurationError
 from edge_agent.events import Change, Holds, signature
 from edge_agent.flow import FlowMeter, flow_of
 from edge_agent.mailbox import Mailbox
-from edge_agent.types import Chunk, Clock, Conditioning, Percept, Sensor, SensorState, Window
+from edge_agent.memory.keeper import Keeper
+from edge_agent.memory.notes import Event
+from edge_agent.types import (
+    Answer,
+    AnswerSource,
+    Chunk,
+    Clock,
+    Conditioning,
+    Percept,
+    Sensor,
+    SensorState,
+    Window,
+)
 from edge_agent.vitals import Latencies
 
 PIPELINE = "main"
@@ -130,7 +142,12 @@ class Inference:
     name = "inference"
 
     def __init__(
-        self, parts: Parts, sources: list[Acquisition], publish: Publish, jobs: Mailbox[Job]
+        self,
+        parts: Parts,
+        sources: list[Acquisition],
+        publish: Publish,
+        jobs: Mailbox[Job],
+        keeper: Keeper | None = None,
     ) -> None:
         self.latest: Percept | None = None
         self.meters = {n: FlowMeter() for n, slot in parts.config.sources.items() if not slot}
@@ -143,6 +160,7 @@ class Inference:
         self._sources = sources
         self._publish = publish
         self._jobs = jobs
+        self._keeper = keeper
         self._clock = parts.clock
         self._holds = Holds(parts.config.publish.event_hold_s)
         self._said: tuple[object, ...] | None = None
@@ -186,6 +204,8 @@ class Inference:
         self.latencies["perceive"].add((now_ns - begun_ns) * 1e-6)
         self.latencies["percept_age"].add((now_ns - window.end_ns) * 1e-6)
         self.latest = percept
+        if self._keeper is not None:
+            self._keeper.remember(percept)
         self._measure()
         self._tell(percept)
 
@@ -229,6 +249,11 @@ class Inference:
         self.counts["events"] += 1
         body = payloads.event(identity, change.found, change.previous, percept, self._clock)
         self._publish(Message(self._parts.topics.event(identity), payloads.encode(body)))
+        if self._keeper is not None:
+            found = change.found
+            self._keeper.remember_event(
+                Event(identity, percept.end_ns, found.task, found.label, change.previous, found.probability)
+            )
         interval_s = self._parts.config.publish.sentence_interval_s
         now_ns = self._clock.monotonic_ns()
         due = self._worded_ns is None or now_ns - self._worded_ns >= interval_s * _NS_PER_S
@@ -294,7 +319,10 @@ class Wording:
 
     def _word(self, job: Job) -> None:
         percept = job.percept or self._latest()
-        answer = self._parts.language.ask(percept, job.question, self._parts.config.model.language_deadline_s)
+        answer = self._recalled(job)
+        if answer is None:
+            deadline_s = self._parts.config.model.language_deadline_s
+            answer = self._parts.language.ask(percept, job.question, deadline_s)
         self.latencies["answer"].add(answer.latency_ms)
         if answer.first_token_ms:
             self.latencies["first_token"].add(answer.first_token_ms)
@@ -302,7 +330,7 @@ class Wording:
             job.id,
             answer,
             asked=job.request is not None,
-            simulated=percept is not None and percept.simulated,
+            simulated=_is_simulated(answer, percept),
             clock=self._parts.clock,
         )
         if job.request is None:
@@ -310,6 +338,12 @@ class Wording:
         else:
             self.answered += 1
             self._reply(job.request, payloads.encode(body))
+
+    def _recalled(self, job: Job) -> Answer | None:
+        """The answer to a question about the past; None for any other."""
+        if self._parts.recall is None or job.request is None:
+            return None
+        return self._parts.recall.answer(job.question, job.request.asker)
 
     def _reply(self, to: Request | Refusal, body: bytes) -> None:
         """To the answer's topic always, and to the response topic where that is another one."""
@@ -327,3 +361,10 @@ class Wording:
         if spent_s > self._parts.config.model.language_deadline_s + _STUCK_S:
             return f"one answer has taken {spent_s:.0f} s"
         return ""
+
+
+def _is_simulated(answer: Answer, percept: Percept | None) -> bool:
+    """Of an answer from memory, whether anything that it rests on was; of any other, whether now is."""
+    if answer.source is AnswerSource.MEMORY:
+        return any(fact.get("simulated") is True for fact in answer.evidence)
+    return percept is not None and percept.simulated

@@ -19,7 +19,7 @@ EXAMPLE = ROOT / "edge-agent.example.toml"
 HAS_NO_DEFAULT = {
     "username", "password_file", "ca_file", "certificate_file", "key_file",
     "device", "label", "name", "slot", "kind", "files", "chip", "address", "port", "source", "channels",
-    "topic", "plugin", "options", "model",
+    "topic", "plugin", "options", "model", "time_zone", "path",
 }  # fmt: skip
 HAS_THE_DEVICES_OWN = {("sensor.i2c", "rate_hz"), ("sensor.lidar", "baud_rate")}
 """Where None means what is usual for the chip or the scanner."""
@@ -54,6 +54,7 @@ def default_of(table: str, key: str) -> object:
         "mqtt": config.Mqtt,
         "windows": config.WindowSettings,
         "publish": config.Publish,
+        "memory": config.MemorySettings,
         "sensor.serial": config_sensors.SerialSensor,
         "sensor.microphone": config_sensors.MicrophoneSensor,
         "sensor.replay": config_sensors.ReplaySensor,

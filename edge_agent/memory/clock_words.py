@@ -144,3 +144,9 @@ def duration_words(length_ns: int) -> str:
         if count:
             parts.append(f"{count} {name}{'' if count == 1 else 's'}")
     return " ".join(parts[:2])
+
+
+def utc_words(wall_ns: int) -> str:
+    """'2025-01-31T12:00:00.123Z'."""
+    seconds, rest_ns = divmod(wall_ns, NS_PER_S)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest_ns // 1_000_000:03d}Z"

@@ -49,7 +49,9 @@ _DAY = (
     rf"today|yesterday|the day before yesterday|(?:on )?(?:last |this )?(?:{'|'.join(_WEEKDAYS)})"
     rf"|(?:on )?(?:{_DATE}|\d{{4}}-\d\d-\d\d)"
 )
-_FUTURE = re.compile(r"\b(tomorrow|next (?:\w+)|will be|later today|in the future)\b")
+_FUTURE = re.compile(
+    r"\b(tomorrow|next (?:week|month|year|time|hour|weekend|\w+day)|will be|later today|in the future)\b"
+)
 _AROUND_S = {"at": 300, "around": 900}
 
 
@@ -269,7 +271,7 @@ _RULES: tuple[tuple[re.Pattern[str], _Rule], ...] = tuple(
     (re.compile(pattern), rule)
     for pattern, rule in (
         (
-            rf"{_LEAD}(?:between|from) (?P<first>{CLOCK}) (?:and|to|till|until) (?P<second>{CLOCK}){_ON}",
+            rf"{_LEAD}(?:between|from) (?P<first>{CLOCK}) {_TO} (?P<second>{CLOCK}){_ON}",
             _between,
         ),
         (rf"\bsince (?P<meal>{'|'.join(_MEALS)}){_END}", _since_meal),
@@ -282,11 +284,11 @@ _RULES: tuple[tuple[re.Pattern[str], _Rule], ...] = tuple(
         (rf"\b(?P<how>before|until|after) (?P<hour>{CLOCK}){_ON}", _after),
         (rf"{_LEAD}\b(?P<how>at|around) (?:about )?(?P<hour>{CLOCK}){_ON}(?P<instant>)", _at),
         (
-            rf"\b(?:(?P<day>{_DAY}),? )?(?:at |in the |during the |this |last |to)?(?P<part>{_PART}){_END}",
+            rf"\b(?:(?P<day>{_DAY}),? )?{_PART_LEAD}(?P<part>{_PART}){_END}",
             _part_of_day,
         ),
         (
-            r"\b(?:in |during |on |over )?(?:the )?(?P<which>this|last|past) (?P<unit>weekend|week|month)\b",
+            rf"\b{_DURING}(?:the )?(?P<which>this|last|past) (?P<unit>weekend|week|month)\b",
             _calendar,
         ),
         (rf"\b(?P<day>{_DAY}){_END}", _whole_day),

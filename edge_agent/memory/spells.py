@@ -11,12 +11,14 @@ from dataclasses import dataclass, replace
 
 from edge_agent.memory.database import NS_PER_S, Row
 
+JOIN_S = 2.0
+
 
 @dataclass(frozen=True, slots=True)
 class Hold:
     """When intervals are one spell, and when a spell counts."""
 
-    join_ns: int = 2 * NS_PER_S
+    join_ns: int = round(JOIN_S * NS_PER_S)
     hold_ns: int = NS_PER_S
 
 
