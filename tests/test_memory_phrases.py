@@ -25,7 +25,7 @@ def at(text: str, zone: str) -> int:
 # Europe's clocks go forward on 29 March 2026 and back on 25 October; New York's earlier and later; India's .
 SPRING, AUTUMN, PLAIN = "2026-03-29T15:07:00", "2026-10-25T15:07:00", "2026-06-17T15:07:00"
 ZONES = ("Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/Havana", "Asia/Kolkata")
-OLDEST, NEWEST = datetime.fromisoformat("2000-01-01"), datetime.fromisoformat("2040-01-01")
+OLDEST, NEWEST = (datetime.fromisoformat(day) for day in ("2000-01-01", "2040-01-01"))
 WORDS = ("since", "between", "at", "in the last", "ago", "yesterday", "from two to")
 FUTURE = ("tomorrow", "next week", "tonight", "between four and five today", "at 18:00 today")
 CASES = [
@@ -108,7 +108,7 @@ def test_a_phrase_is_the_time_that_a_person_means(zone: str, now: str, phrase: s
 
 @pytest.mark.parametrize(
     "question",
-    ["what is the person doing?", "how long has the person been seated?", "two", "how many people are there?"],
+    ["what is the person doing?", "how long has the person sat?", "two", "how many people are there?"],
 )  # fmt: skip
 def test_no_time_is_no_time(question: str):
     assert find(question, at(PLAIN, "UTC"), UTC) is None
@@ -140,12 +140,7 @@ def test_durations_in_words(seconds: int, words: str):
 
 
 @settings(max_examples=200, deadline=None)
-@given(
-    st.datetimes(datetime(2000, 1, 1), datetime(2040, 1, 1)),
-    st.sampled_from(
-        ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/Havana", "Asia/Kolkata"]
-    ),
-)
+@given(st.datetimes(OLDEST, NEWEST), st.sampled_from(ZONES))
 def test_a_local_time_and_its_instant_belong_together(moment: datetime, name: str):
     zone = ZoneInfo(name)
     moment = moment.replace(microsecond=0)
