@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,8 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from memory_world import (
     HEADS,
     SLOTS,
@@ -27,7 +30,7 @@ from memory_world import (
 from edge_agent.clock import ManualClock
 from edge_agent.memory.lexicon import Lexicon
 from edge_agent.memory.notes import Event
-from edge_agent.memory.queries import Queries
+from edge_agent.memory.queries import HowOften, LastTime, Queries, Span, Target
 from edge_agent.memory.recall import Recall
 from edge_agent.memory.spells import Hold
 from edge_agent.memory.store import Store
@@ -303,3 +306,30 @@ def test_an_alarm_is_told_with_its_event(tmp_path: Path):
     assert "do not read" in stale.text
     assert "1 hour" in stale.text
     store.close()
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.integers(0, 10_000), st.integers(0, 300), st.integers(1, 300), st.booleans())
+def test_queries_are_what_a_naive_reader_finds(seed: int, begin_min: int, length_min: int, blocked: bool):
+    start_ns = 1_760_000_000 * S
+    day, words = generated_days(start_ns, seed, hours=4), manifest()
+    clock = ManualClock(7 * S, start_ns - 7 * S)
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
+        store = Store(Path(folder) / "m.sqlite", clock, max_gap_s=GAP_NS / S)
+        remember(store, clock, day, words)
+        hold = Hold(JOIN_NS, HOLD_NS * (3 if blocked else 1))
+        queries, now_ns = Queries(store, words, hold), clock.wall_ns()
+        span = (start_ns + begin_min * 60 * S, min(now_ns, start_ns + (begin_min + length_min) * 60 * S))
+        for head, spec in HEADS.items():
+            for label in spec[4]:
+                expected = stretches(day, head, [label], span, GAP_NS, JOIN_NS, hold.hold_ns)
+                target, asked = Target(head, (label,)), Span(*span)
+                found = queries.run(HowOften(target, asked), now_ns)
+                told = [(s.label, s.start_ns, s.end_ns, s.seen_ns) for s in found.spells]
+                assert told == [(s.label, s.start_ns, s.end_ns, s.seen_ns) for s in expected]
+                assert found.watched_ns == watched_ns(day, head, span, GAP_NS)
+                last = queries.run(LastTime(target, asked), now_ns).spells
+                assert [(s.start_ns, s.end_ns) for s in last] == [
+                    (s.start_ns, s.end_ns) for s in expected[-1:]
+                ]
+        store.close()

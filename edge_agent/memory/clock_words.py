@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from pathlib import Path
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from edge_agent.memory.database import NS_PER_S
 
@@ -73,8 +74,11 @@ def local_zone(name: str | None = None) -> tzinfo:
 
     Raises zoneinfo.ZoneInfoNotFoundError for a name that is none.
     """
-    if wanted := name or os.environ.get("TZ", "").lstrip(":"):
-        return ZoneInfo(wanted)
+    if name is not None:
+        return ZoneInfo(name)
+    if wanted := os.environ.get("TZ", "").lstrip(":"):
+        with suppress(ValueError, OSError, ZoneInfoNotFoundError):  # TZ may also be a rule or a path
+            return ZoneInfo(wanted)
     if _LOCALTIME.is_file():
         with _LOCALTIME.open("rb") as file:
             return ZoneInfo.from_file(file, key="localtime")

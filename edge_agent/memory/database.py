@@ -19,10 +19,12 @@ EVER_NS = 1 << 62
 """Later than anything, in wall ns."""
 _PRUNED_AT_ONCE = 2000
 _ROW = "SELECT id, start_ns, end_ns, probability, windows, first_window, last_window FROM interval"
-_REACHING = f"""{_ROW} WHERE kind = :kind AND run = :run AND start_ns <= :high AND end_ns >= :low
+_REACH = """FROM interval WHERE kind = :kind AND run = :run AND start_ns <= :high AND end_ns >= :low
 AND start_ns >= coalesce((SELECT max(start_ns) FROM interval
-                          WHERE kind = :kind AND run = :run AND start_ns <= :low), :low)"""  # noqa: S608  # our own names
+                          WHERE kind = :kind AND run = :run AND start_ns <= :low), :low)"""
 """Intervals of one kind never overlap: of those that begin before `low` only the last can reach beyond it."""
+_REACHING = _ROW.replace("FROM interval", _REACH)
+_COVERED = f"SELECT coalesce(sum(min(end_ns, :high) - max(start_ns, :low)), 0) {_REACH}"
 _PART = "kind, run, start_ns, probability, windows, first_window, last_window"
 Wanted = Callable[[Kind], bool]
 
@@ -109,6 +111,22 @@ class Database:
                     rows = self._connection.execute(_REACHING, values)
                     found += [_row(row, kind, offset_ns) for row in rows]
         return sorted(found, key=attrgetter("start_ns", "end_ns", "id"))
+
+    def covered_ns(self, wanted: Wanted, start_ns: int, end_ns: int) -> int:
+        """For how long of start..end (wall ns) there are intervals of wanted kinds, which are of one head."""
+        total_ns = 0
+        with self._lock:
+            kinds = self.kinds(wanted)
+            for run, offset_ns in self._placed(start_ns, end_ns):
+                for key in kinds:
+                    values = {
+                        "kind": key,
+                        "run": run.id,
+                        "low": start_ns - offset_ns,
+                        "high": end_ns - offset_ns,
+                    }
+                    total_ns += int(self._connection.execute(_COVERED, values).fetchone()[0])
+        return total_ns
 
     def latest(self, wanted: Wanted, before_ns: int, count: int) -> list[Row]:
         """The `count` newest intervals of wanted kinds that begin before a moment (wall ns), newest first."""

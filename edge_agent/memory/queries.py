@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from edge_agent.manifest import Manifest
 from edge_agent.memory.database import EVER_NS, NS_PER_S, Row
 from edge_agent.memory.notes import NO_DATA, SLOT, Event, Kind
-from edge_agent.memory.spells import Hold, Spell, clip, covered_ns, spells
+from edge_agent.memory.spells import Hold, Spell, clip, spells
 from edge_agent.memory.store import Store
 
 FRESH_S = 5.0
@@ -251,8 +251,7 @@ class Queries:
         )
 
     def _watched_ns(self, head: str, span: Span) -> int:
-        rows = self._store.read.rows(_data(head), span.start_ns, span.end_ns)
-        return covered_ns(clip(rows, span.start_ns, span.end_ns))
+        return self._store.read.covered_ns(_data(head), span.start_ns, span.end_ns)
 
     def _latest_data(self, head: str, now_ns: int) -> list[Row]:
         return self._store.read.latest(_data(head), now_ns + 1, 1)

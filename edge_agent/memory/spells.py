@@ -80,12 +80,3 @@ def _spell(rows: Sequence[Row]) -> Spell:
         simulated=any(row.kind.simulated for row in rows),
         novel=any(row.kind.novel for row in rows),
     )
-
-
-def covered_ns(rows: Sequence[Row]) -> int:
-    """How much time the rows cover together; they are in the order of their starts."""
-    total_ns, reached_ns = 0, -(1 << 62)
-    for row in rows:
-        total_ns += max(0, row.end_ns - max(row.start_ns, reached_ns))
-        reached_ns = max(reached_ns, row.end_ns)
-    return total_ns
