@@ -18,6 +18,8 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
 Pins = dict[str, str]
+DEVICE = ("memory",)
+"""Extras that `make install-service` brings."""
 OPTIONAL = ("camera", "plot", "record", "vl53l5cx")
 """Extras of the device that a user chooses; the tests need all of them."""
 
@@ -70,7 +72,7 @@ def main() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     extras = project["project"]["optional-dependencies"]
     build = closure([*project["build-system"]["requires"], "editables"])
-    device = closure(project["project"]["dependencies"])
+    device = closure([*project["project"]["dependencies"], *(n for name in DEVICE for n in extras[name])])
     demo = without(closure(extras["demo"]), device)
     build = without(build, device, demo)
     export = without(closure([*extras["export"], *extras["byo"]]), device, demo, build)

@@ -18,6 +18,13 @@ from edge_agent.delivery.subscription import Subscription
 from edge_agent.delivery.topics import Topics
 from edge_agent.errors import DeliveryError
 from edge_agent.manifest import Manifest
+from edge_agent.memory.clock_words import local_zone
+from edge_agent.memory.database import NS_PER_S
+from edge_agent.memory.lexicon import Lexicon
+from edge_agent.memory.queries import Queries
+from edge_agent.memory.recall import Recall
+from edge_agent.memory.spells import JOIN_S, Hold
+from edge_agent.memory.store import MAX_GAP_S, Bounds, Store
 from edge_agent.perception import taught
 from edge_agent.perception.client import LanguageClient
 from edge_agent.perception.pipeline import Pipeline
@@ -45,6 +52,8 @@ class Parts:
     windows: Windows
     language: LanguageClient
     sensors: list[Sensor]
+    memory: Store | None = None
+    recall: Recall | None = None
 
     @property
     def manifest(self) -> Manifest:
@@ -58,6 +67,7 @@ def assemble(config: Config, clock: PacingClock, make: MakeSensors | None = None
     perceived = set(config.perceived.values())
     pipeline = Pipeline(config.model.path, configured=perceived, taught=learned)
     manifest = pipeline.manifest
+    store = make_store(config, clock)
     return Parts(
         config=config,
         clock=clock,
@@ -77,7 +87,28 @@ def assemble(config: Config, clock: PacingClock, make: MakeSensors | None = None
             FullJitter(_BACKOFF_BASE_S, _BACKOFF_CAP_S),
         ),
         sensors=(make or make_sensors)(config, manifest, clock),
+        memory=store,
+        recall=None if store is None else make_recall(config, manifest, store, clock),
     )
+
+
+def make_store(config: Config, clock: PacingClock) -> Store | None:
+    """The memory of this run; None where nothing is to be remembered. Raises ConfigurationError."""
+    if not config.memory.enabled:
+        return None
+    bounds = Bounds(config.memory.keep_days, config.memory.max_bytes)
+    return Store(config.memory_path, clock, bounds, max(MAX_GAP_S, 3 * config.windows.hop_s))
+
+
+def make_recall(config: Config, manifest: Manifest, store: Store, clock: PacingClock) -> Recall:
+    """What answers questions about the past; a spell counts when it held as long as an event must."""
+    hold = Hold(
+        join_ns=round(max(JOIN_S, 2 * config.windows.hop_s) * NS_PER_S),
+        hold_ns=round(config.publish.event_hold_s * NS_PER_S),
+    )
+    zone = local_zone(config.memory.time_zone)
+    lexicon = Lexicon(manifest, set(config.perceived.values()))
+    return Recall(Queries(store, manifest, hold), lexicon, zone, clock)
 
 
 def check(config: Config) -> Manifest:

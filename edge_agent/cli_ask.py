@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -40,7 +42,15 @@ def _ask(options: argparse.Namespace) -> int:
     from edge_agent.delivery.request import ask
 
     broker, node = _broker(options)
-    reply = ask(broker, node, options.question, identity=new_id(time.time_ns()), timeout_s=options.timeout)
+    reply = ask(
+        broker,
+        node,
+        options.question,
+        identity=new_id(time.time_ns()),
+        timeout_s=options.timeout,
+        # One dialog for each terminal: "and before that?" belongs to the question asked there.
+        asker=f"{re.sub('[^A-Za-z0-9_-]', '-', socket.gethostname())[:40]}-{os.getppid()}",
+    )
     if options.json:
         print(json.dumps(reply, ensure_ascii=False))
     elif "error" in reply:

@@ -11,8 +11,9 @@ import json
 import tomllib
 from pathlib import Path
 from typing import Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from edge_agent import config_errors
@@ -166,6 +167,32 @@ class Publish(Frozen):
     )
 
 
+class MemorySettings(Frozen):
+    """What is remembered of what was perceived, for questions about the past."""
+
+    enabled: bool = Field(True, description="whether anything is remembered")
+    path: FilePath | None = Field(
+        None, description="the file; default: memory.sqlite in node.state_directory"
+    )
+    keep_days: float = Field(30.0, gt=0, le=3660, description="days until it is forgotten")
+    max_bytes: int = Field(
+        134_217_728, ge=1_048_576, description="bytes above which the oldest is forgotten earlier"
+    )
+    time_zone: str | None = Field(None, description='for example "Europe/Berlin"; default: the system\'s')
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, name: str | None) -> str | None:
+        if name is not None:
+            try:
+                ZoneInfo(name)
+            except (ValueError, OSError, ZoneInfoNotFoundError) as error:
+                raise ValueError(
+                    f'no time zone "{name}" on this machine: timedatectl list-timezones'
+                ) from error
+        return name
+
+
 class Config(Frozen):
     """The whole file."""
 
@@ -176,6 +203,7 @@ class Config(Frozen):
     homeassistant: HomeAssistant = Field(default_factory=HomeAssistant, description="table [homeassistant]")
     windows: WindowSettings = Field(default_factory=WindowSettings, description="table [windows]")
     publish: Publish = Field(default_factory=Publish, description="table [publish]")
+    memory: MemorySettings = Field(default_factory=MemorySettings, description="table [memory]")
     sensors: tuple[SensorSettings, ...] = Field(
         alias="sensor", min_length=1, description="one [[sensor]] table for each sensor"
     )
@@ -189,6 +217,11 @@ class Config(Frozen):
     def outbox_path(self) -> Path:
         """The file of the outbox."""
         return self.outbox.path or self.node.state_directory / "outbox.sqlite"
+
+    @property
+    def memory_path(self) -> Path:
+        """The file of the memory."""
+        return self.memory.path or self.node.state_directory / "memory.sqlite"
 
     @property
     def sources(self) -> dict[str, str]:

@@ -24,6 +24,7 @@ from edge_agent.delivery import payloads
 from edge_agent.delivery.message import Incoming, Message
 from edge_agent.delivery.publisher import Publisher
 from edge_agent.errors import ConfigurationError, EdgeAgentError
+from edge_agent.memory.keeper import Keeper
 from edge_agent.reporter import Reporter
 from edge_agent.sensors.simulated_serial import SimulatedSerial
 from edge_agent.stages import Acquisition, Inference, Stage
@@ -106,9 +107,14 @@ class Agent:
         self._stop = stop or threading.Event()
         self._sensing = [Acquisition(s, parts.clock, self._give_up) for s in parts.sensors]
         self.wording = Wording(parts, lambda: self.inference.latest, self._publish)
-        self.inference = Inference(parts, self._sensing, self._publish, self.wording.jobs)
+        keeper: Keeper | None = None
+        if parts.memory is not None:
+            keeper = Keeper(parts.memory, parts.manifest, set(parts.config.perceived.values()))
+        self.inference = Inference(parts, self._sensing, self._publish, self.wording.jobs, keeper)
         self._stages: list[Stage] = [*self._sensing, self.inference, self.wording]
         self._discovery = discovery_of(parts)
+        if keeper is not None:
+            self._stages.append(keeper)
         self.publisher = self._make_publisher()
         self.reporter = Reporter(parts, self._sensing, self.inference, self.wording, self.publisher)
         self._delivery_steps = (0, time.monotonic())
@@ -234,6 +240,8 @@ class Agent:
         for worker in recording:
             worker.stop.set()
         alive += join(recording, LAST_WRITE_S)
+        if self._parts.memory is not None and not alive:
+            self._parts.memory.close()
         self.reporter.sensors(everything=False)
         self._report_recording()
         delivery.stop.set()

@@ -23,6 +23,8 @@ from edge_agent.errors import ConfigurationError
 from edge_agent.events import Change, Holds, signature
 from edge_agent.flow import FlowMeter, flow_of
 from edge_agent.mailbox import Mailbox
+from edge_agent.memory.keeper import Keeper
+from edge_agent.memory.notes import Event
 from edge_agent.perception import facts
 from edge_agent.perception.taught import question_of
 from edge_agent.types import Chunk, Clock, Conditioning, Percept, Sensor, SensorState, Window
@@ -115,7 +117,12 @@ class Inference:
     name = "inference"
 
     def __init__(
-        self, parts: Parts, sources: list[Acquisition], publish: Publish, jobs: Mailbox[Job]
+        self,
+        parts: Parts,
+        sources: list[Acquisition],
+        publish: Publish,
+        jobs: Mailbox[Job],
+        keeper: Keeper | None = None,
     ) -> None:
         self.latest: Percept | None = None
         self.meters = {n: FlowMeter() for n, slot in parts.config.sources.items() if not slot}
@@ -128,6 +135,7 @@ class Inference:
         self._sources = sources
         self._publish = publish
         self._jobs = jobs
+        self._keeper = keeper
         self._clock = parts.clock
         self._questions = {head.name: head.question for head in parts.manifest.tasks}
         self._holds = Holds(parts.config.publish.event_hold_s)
@@ -172,6 +180,8 @@ class Inference:
         self.latencies["perceive"].add((now_ns - begun_ns) * 1e-6)
         self.latencies["percept_age"].add((now_ns - window.end_ns) * 1e-6)
         self.latest = percept
+        if self._keeper is not None:
+            self._keeper.remember(percept)
         self._measure()
         self._tell(percept)
 
@@ -219,6 +229,11 @@ class Inference:
         body = payloads.event(identity, change.found, change.previous, percept, self._clock)
         topic = self._parts.topics.event(identity)
         self._publish(Message(topic, payloads.encode(body), kind=Kind.EVENT, source="event"))
+        if self._keeper is not None:
+            found = change.found
+            self._keeper.remember_event(
+                Event(identity, percept.end_ns, found.task, found.label, change.previous, found.probability)
+            )
         interval_s = self._parts.config.publish.sentence_interval_s
         now_ns = self._clock.monotonic_ns()
         due = self._worded_ns is None or now_ns - self._worded_ns >= interval_s * _NS_PER_S

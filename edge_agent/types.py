@@ -144,11 +144,12 @@ class Percept:
 
 
 class AnswerSource(StrEnum):
-    """Who worded the answer: the language model, the deterministic sentence, or a refusal."""
+    """Who worded the answer: the language model, a sentence from the percept, a refusal, or the memory."""
 
     LANGUAGE_MODEL = "language_model"
     FALLBACK = "fallback"
     REFUSAL = "refusal"
+    MEMORY = "memory"
 
 
 @dataclass(frozen=True, slots=True)

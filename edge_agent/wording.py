@@ -11,7 +11,7 @@ from edge_agent.delivery import payloads
 from edge_agent.delivery.commands import Commands, Refusal, Request
 from edge_agent.delivery.message import Incoming, Kind, Message, Publish
 from edge_agent.mailbox import Mailbox
-from edge_agent.types import Percept
+from edge_agent.types import Answer, AnswerSource, Percept
 from edge_agent.vitals import Latencies
 
 QUESTIONS_WAITING = 8
@@ -72,7 +72,10 @@ class Wording:
 
     def _word(self, job: Job) -> None:
         percept = job.percept or self._latest()
-        answer = self._parts.language.ask(percept, job.question, self._parts.config.model.language_deadline_s)
+        answer = self._recalled(job)
+        if answer is None:
+            deadline_s = self._parts.config.model.language_deadline_s
+            answer = self._parts.language.ask(percept, job.question, deadline_s)
         self.latencies["answer"].add(answer.latency_ms)
         if answer.first_token_ms:
             self.latencies["first_token"].add(answer.first_token_ms)
@@ -80,7 +83,7 @@ class Wording:
             job.id,
             answer,
             asked=job.request is not None,
-            simulated=percept is not None and percept.simulated,
+            simulated=_is_simulated(answer, percept),
             clock=self._parts.clock,
         )
         if job.request is None:
@@ -88,6 +91,12 @@ class Wording:
         else:
             self.answered += 1
             self._reply(job.request, payloads.encode(body))
+
+    def _recalled(self, job: Job) -> Answer | None:
+        """The answer to a question about the past; None for any other."""
+        if self._parts.recall is None or job.request is None:
+            return None
+        return self._parts.recall.answer(job.question, job.request.asker)
 
     def _reply(self, to: Request | Refusal, body: bytes) -> None:
         """To the answer's topic always, and to the response topic where that is another one."""
@@ -109,3 +118,10 @@ class Wording:
 
 def _answer(topic: str, body: bytes, correlation: bytes | None = None) -> Message:
     return Message(topic, body, correlation=correlation, kind=Kind.ANSWER, source="answer")
+
+
+def _is_simulated(answer: Answer, percept: Percept | None) -> bool:
+    """Of an answer from memory, whether anything that it rests on was; of any other, whether now is."""
+    if answer.source is AnswerSource.MEMORY:
+        return any(fact.get("simulated") is True for fact in answer.evidence)
+    return percept is not None and percept.simulated

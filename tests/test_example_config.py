@@ -19,7 +19,7 @@ EXAMPLE = ROOT / "edge-agent.example.toml"
 HAS_NO_DEFAULT = {
     "username", "password_file", "ca_file", "certificate_file", "key_file",
     "device", "label", "name", "slot", "kind", "files", "chip", "address", "port", "source", "channels",
-    "topic", "plugin", "options", "model", "taught",
+    "topic", "plugin", "options", "model", "taught", "time_zone", "path",
 }  # fmt: skip
 HAS_THE_DEVICES_OWN = {
     ("outbox", "path"),
@@ -60,6 +60,7 @@ def default_of(table: str, key: str) -> object:
         "homeassistant": config.HomeAssistant,
         "windows": config.WindowSettings,
         "publish": config.Publish,
+        "memory": config.MemorySettings,
         "sensor.serial": config_sensors.SerialSensor,
         "sensor.microphone": config_sensors.MicrophoneSensor,
         "sensor.replay": config_sensors.ReplaySensor,

@@ -29,6 +29,8 @@ class Request:
     question: str
     response_topic: str | None = None
     correlation: bytes | None = None
+    asker: str = ""
+    """Whose dialog it belongs to; those who give no name share one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +90,14 @@ class Commands:
             return Refusal(identity, code, message, hint, reply_to, incoming.correlation)
         # JSON can spell half a character (a lone surrogate), which nothing after this could write.
         question = str(body["question"]).strip().encode("utf-8", "replace").decode("utf-8")
-        return Request(identity, question, reply_to, incoming.correlation)
+        return Request(identity, question, reply_to, incoming.correlation, str(body.get("asker", "")))
 
 
 Fault = tuple[str, str, str]
 _EXAMPLE = 'send {"question": "what is the person doing?"}'
 
 
-def _parse(payload: bytes) -> tuple[dict[str, object], Fault | None]:
+def _parse(payload: bytes) -> tuple[dict[str, object], Fault | None]:  # noqa: PLR0911  # one for each fault
     """The body, as far as it can be used, and what is wrong with it. A valid id is kept for the reply."""
     if len(payload) > MAX_COMMAND_BYTES:
         # Before it is parsed; a question within the limit always fits.
@@ -109,12 +111,18 @@ def _parse(payload: bytes) -> tuple[dict[str, object], Fault | None]:
         return {}, ("malformed", "the command is not JSON", _EXAMPLE)
     if not isinstance(body, dict):
         return {}, ("malformed", "the command is not a JSON object", _EXAMPLE)
-    kept = {key: body[key] for key in ("id", "question") if key in body}
+    kept = {key: body[key] for key in ("id", "question", "asker") if key in body}
     if "id" in kept and not (isinstance(kept["id"], str) and is_id(kept["id"])):
         del kept["id"]
         return kept, ("bad_id", "the id cannot be part of a topic", "1 to 64 letters, digits, _ and -")
+    if "asker" in kept and not (isinstance(kept["asker"], str) and is_id(kept["asker"])):
+        return kept, ("bad_id", "the asker is no name", "1 to 64 letters, digits, _ and -")
     if unknown := sorted(str(key) for key in body if key not in kept and key != "id"):
-        return kept, ("malformed", f'unknown key "{unknown[0][:40]}"', 'known are "question" and "id"')
+        return kept, (
+            "malformed",
+            f'unknown key "{unknown[0][:40]}"',
+            'known are "question", "id" and "asker"',
+        )
     return kept, _question_fault(kept.get("question"))
 
 

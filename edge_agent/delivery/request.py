@@ -13,8 +13,13 @@ from edge_agent.delivery.topics import Topics
 from edge_agent.errors import DeliveryError
 
 
-def ask(settings: Mqtt, node: str, question: str, *, identity: str, timeout_s: float) -> Json:
-    """The agent's reply (schema `answer`). Raises DeliveryError when none comes in time, and says why."""
+def ask(
+    settings: Mqtt, node: str, question: str, *, identity: str, timeout_s: float, asker: str | None = None
+) -> Json:
+    """The agent's reply (schema `answer`). Raises DeliveryError when none comes in time, and says why.
+
+    Questions of one `asker` belong to one dialog.
+    """
     topics = Topics(settings.topic_root, node)
     connection = Connection(settings, client_id=f"edge-ask-{identity}")
     deadline_s = time.monotonic() + timeout_s
@@ -24,7 +29,8 @@ def ask(settings: Mqtt, node: str, question: str, *, identity: str, timeout_s: f
         connection.await_consent(lambda: time.monotonic() > deadline_s)
         for topic in (topics.state, topics.info, topics.answer(identity)):
             connection.subscribe(topic)
-        _send(connection, settings, topics, question, identity)
+        body = {"question": question, "id": identity} | ({} if asker is None else {"asker": asker})
+        _send(connection, settings, topics, body, identity)
         while topics.answer(identity) not in seen and time.monotonic() < deadline_s:
             connection.step(max(0.0, deadline_s - time.monotonic()))
             while connection.received:
@@ -37,10 +43,8 @@ def ask(settings: Mqtt, node: str, question: str, *, identity: str, timeout_s: f
     raise _silence(seen.get(topics.state), seen.get(topics.info), node, timeout_s)
 
 
-def _send(connection: Connection, settings: Mqtt, topics: Topics, question: str, identity: str) -> None:
-    message = Message(
-        topics.command("ask"), encode({"question": question, "id": identity}), correlation=identity.encode()
-    )
+def _send(connection: Connection, settings: Mqtt, topics: Topics, body: Json, identity: str) -> None:
+    message = Message(topics.command("ask"), encode(body), correlation=identity.encode())
     # Subscribed before on the same connection, so the broker cannot pass the reply by us (4.6).
     if settings.protocol == "5":
         connection.request(message, topics.answer(identity))

@@ -1,0 +1,273 @@
+"""What is remembered, as rows with wall time: read, erased, and kept within its bounds."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from operator import attrgetter
+from pathlib import Path
+
+from edge_agent.memory.notes import Event, Kind
+from edge_agent.memory.runs import Run, place
+from edge_agent.memory.schema import open_file
+
+NS_PER_S = 1_000_000_000
+EVER_NS = 1 << 62
+"""Later than anything, in wall ns."""
+_PRUNED_AT_ONCE = 2000
+_ROW = "SELECT id, start_ns, end_ns, probability, windows, first_window, last_window FROM interval"
+_REACH = """FROM interval WHERE kind = :kind AND run = :run AND start_ns <= :high AND end_ns >= :low
+AND start_ns >= coalesce((SELECT max(start_ns) FROM interval
+                          WHERE kind = :kind AND run = :run AND start_ns <= :low), :low)"""
+"""Intervals of one kind never overlap: of those that begin before `low` only the last can reach beyond it."""
+_REACHING = _ROW.replace("FROM interval", _REACH)
+_COVERED = f"SELECT coalesce(sum(min(end_ns, :high) - max(start_ns, :low)), 0) {_REACH}"
+_PART = "kind, run, start_ns, probability, windows, first_window, last_window"
+Wanted = Callable[[Kind], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An interval in wall ns: `probability` is the mean of its `windows`."""
+
+    id: int
+    kind: Kind
+    start_ns: int
+    end_ns: int
+    probability: float
+    windows: int
+    first_window: int
+    last_window: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """How much is remembered; times in wall ns, None where there is nothing."""
+
+    intervals: int
+    events: int
+    runs: int
+    bytes: int
+    oldest_ns: int | None
+    newest_ns: int | None
+
+
+class Database:
+    """The file at `path`, for any thread. Raises ConfigurationError where it cannot be used."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.RLock()
+        self._connection = open_file(path)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All of a block, or nothing of it."""
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    # -- reading ---------------------------------------------------------------------------------------
+
+    def runs(self) -> list[Run]:
+        """All runs, oldest first."""
+        with self._lock:
+            found = self._connection.execute("SELECT id, offset_ns, first_ns, last_ns FROM run ORDER BY id")
+            return [Run(*row) for row in found]
+
+    def kinds(self, wanted: Wanted) -> dict[int, Kind]:
+        """id -> kind, of those wanted."""
+        with self._lock:
+            found = self._connection.execute(
+                "SELECT id, head, label, known, novel, simulated, sensors FROM kind"
+            ).fetchall()
+        known = {
+            key: Kind(h, name, bool(k), bool(n), bool(s), _names(on)) for key, h, name, k, n, s, on in found
+        }
+        return {key: kind for key, kind in known.items() if wanted(kind)}
+
+    def rows(self, wanted: Wanted, start_ns: int, end_ns: int) -> list[Row]:
+        """The intervals of wanted kinds that reach into start..end (wall ns), by their starts."""
+        found: list[Row] = []
+        with self._lock:
+            kinds = self.kinds(wanted)
+            for run, offset_ns in self._placed(start_ns, end_ns):
+                low, high = start_ns - offset_ns, end_ns - offset_ns
+                for key, kind in kinds.items():
+                    values = {"kind": key, "run": run.id, "low": low, "high": high}
+                    rows = self._connection.execute(_REACHING, values)
+                    found += [_row(row, kind, offset_ns) for row in rows]
+        return sorted(found, key=attrgetter("start_ns", "end_ns", "id"))
+
+    def covered_ns(self, wanted: Wanted, start_ns: int, end_ns: int) -> int:
+        """For how long of start..end (wall ns) there are intervals of wanted kinds, which are of one head."""
+        total_ns = 0
+        with self._lock:
+            kinds = self.kinds(wanted)
+            for run, offset_ns in self._placed(start_ns, end_ns):
+                for key in kinds:
+                    values = {
+                        "kind": key,
+                        "run": run.id,
+                        "low": start_ns - offset_ns,
+                        "high": end_ns - offset_ns,
+                    }
+                    total_ns += int(self._connection.execute(_COVERED, values).fetchone()[0])
+        return total_ns
+
+    def latest(self, wanted: Wanted, before_ns: int, count: int) -> list[Row]:
+        """The `count` newest intervals of wanted kinds that begin before a moment (wall ns), newest first."""
+        found: list[Row] = []
+        with self._lock:
+            kinds = self.kinds(wanted)
+            for run, offset_ns in reversed(self._placed(-EVER_NS, before_ns)):
+                for key, kind in kinds.items():
+                    rows = self._connection.execute(
+                        f"{_ROW} WHERE kind = ? AND run = ? AND start_ns < ? ORDER BY start_ns DESC LIMIT ?",
+                        (key, run.id, before_ns - offset_ns, count),
+                    )
+                    found += [_row(row, kind, offset_ns) for row in rows]
+                if len(found) >= count:
+                    break
+        return sorted(found, key=attrgetter("start_ns", "end_ns", "id"), reverse=True)[:count]
+
+    def events(self, start_ns: int, end_ns: int) -> list[Event]:
+        """What was published in start..end, wall ns; `at_ns` is wall time as well."""
+        found: list[Event] = []
+        with self._lock:
+            for run, offset_ns in self._placed(start_ns, end_ns):
+                rows = self._connection.execute(
+                    "SELECT name, at_ns, head, label, previous, probability FROM event "
+                    "WHERE run = ? AND at_ns BETWEEN ? AND ? ORDER BY at_ns, id",
+                    (run.id, start_ns - offset_ns, end_ns - offset_ns),
+                )
+                found += [
+                    Event(name, at + offset_ns, h, label, was, p) for name, at, h, label, was, p in rows
+                ]
+        return found
+
+    def _placed(self, start_ns: int, end_ns: int) -> list[tuple[Run, int]]:
+        """The runs that reach into start..end, with their offsets."""
+        runs = self.runs()
+        offsets = place(runs)
+        return [
+            (run, offsets[run.id])
+            for run in runs
+            if run.first_ns + offsets[run.id] <= end_ns and run.last_ns + offsets[run.id] >= start_ns
+        ]
+
+    def stat(self) -> Stat:
+        """How much there is."""
+        with self._lock:
+            one = self._connection.execute
+            intervals, events, runs = (
+                int(one(f"SELECT count(*) FROM {name}").fetchone()[0])  # noqa: S608  # our own names
+                for name in ("interval", "event", "run")
+            )
+            placed = self._placed(-EVER_NS, EVER_NS)
+            spans = [
+                (low + offset, high + offset)
+                for run, offset in placed
+                for low, high in one(
+                    "SELECT min(start_ns), max(end_ns) FROM interval WHERE run = ?", (run.id,)
+                )
+                if low is not None
+            ]
+        oldest, newest = min((s for s, _ in spans), default=None), max((e for _, e in spans), default=None)
+        return Stat(intervals, events, runs, self.used_bytes(), oldest, newest)
+
+    def used_bytes(self) -> int:
+        """What the tables take, without pages that are free."""
+        with self._lock:
+            size, count, free = (
+                int(self._connection.execute(f"PRAGMA {name}").fetchone()[0])
+                for name in ("page_size", "page_count", "freelist_count")
+            )
+        return size * (count - free)
+
+    # -- forgetting ------------------------------------------------------------------------------------
+
+    def erase(self, since_ns: int = -EVER_NS) -> int:
+        """Forget everything from a moment on (wall ns); the number of intervals and events that were cut.
+
+        An interval that reaches across the moment keeps what lies before it, under a new id: the agent that
+        still extends the old one finds that it is gone, and begins anew.
+        """
+        cut = 0
+        with self.transaction() as connection:
+            for run, offset_ns in self._placed(since_ns, EVER_NS):
+                since = since_ns - offset_ns
+                kept = connection.execute(
+                    f"SELECT {_PART} FROM interval WHERE run = ? AND start_ns < ? AND end_ns > ?",  # noqa: S608
+                    (run.id, since, since),
+                ).fetchall()
+                reach = "DELETE FROM interval WHERE run = ? AND (end_ns > ? OR start_ns >= ?)"
+                cut += connection.execute(reach, (run.id, since, since)).rowcount
+                gone = "DELETE FROM event WHERE run = ? AND at_ns >= ?"
+                cut += connection.execute(gone, (run.id, since)).rowcount
+                connection.executemany(
+                    f"INSERT INTO interval ({_PART}, end_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+                    [(*part, since) for part in kept],
+                )
+        self._shrink()
+        return cut
+
+    def prune(self, oldest_ns: int, max_bytes: int) -> int:
+        """Forget what ended before a moment (wall ns), then the oldest above so many bytes; how many rows."""
+        gone = 0
+        for run, offset_ns in self._placed(-EVER_NS, oldest_ns):
+            with self.transaction() as connection:
+                for text in (
+                    "DELETE FROM interval WHERE run = ? AND end_ns < ?",
+                    "DELETE FROM event WHERE run = ? AND at_ns < ?",
+                ):
+                    gone += connection.execute(text, (run.id, oldest_ns - offset_ns)).rowcount
+        while self.used_bytes() > max_bytes and (dropped := self._drop_oldest()):
+            gone += dropped
+        if gone:
+            with self.transaction() as connection:
+                connection.execute(
+                    "DELETE FROM run WHERE id < (SELECT max(id) FROM run) "
+                    "AND id NOT IN (SELECT DISTINCT run FROM interval)"
+                )
+            self._shrink()
+        return gone
+
+    def _drop_oldest(self) -> int:
+        """Ids grow with time, within a run and from run to run."""
+        with self.transaction() as connection:
+            return sum(
+                connection.execute(
+                    f"DELETE FROM {name} WHERE id IN (SELECT id FROM {name} ORDER BY id LIMIT ?)",  # noqa: S608
+                    (_PRUNED_AT_ONCE,),
+                ).rowcount
+                for name in ("interval", "event")
+            )
+
+    def _shrink(self) -> None:
+        """Give free pages back to the disk, and leave nothing erased in the log."""
+        with self._lock:
+            self._connection.execute("PRAGMA incremental_vacuum").fetchall()
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+def _row(found: tuple[int, int, int, float, int, int, int], kind: Kind, offset_ns: int) -> Row:
+    number, start_ns, end_ns, probability, windows, first, last = found
+    return Row(number, kind, start_ns + offset_ns, end_ns + offset_ns, probability, windows, first, last)

@@ -1,0 +1,199 @@
+"""From a question to a query, by rules alone; what they do not cover is not about the past.
+
+The rules look for what is wanted (how often, how long, when), for which time, and of what. Where the question
+is plainly about the past and names nothing that is perceived, the answer is a refusal that says what is.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from datetime import tzinfo
+
+from edge_agent.memory import phrases
+from edge_agent.memory.clock_words import day_bounds_ns, local
+from edge_agent.memory.database import EVER_NS
+from edge_agent.memory.lexicon import Lexicon
+from edge_agent.memory.queries import (
+    Availability,
+    FirstTime,
+    HowLong,
+    HowOften,
+    LastTime,
+    Ongoing,
+    Query,
+    Span,
+    Target,
+    Timeline,
+    Unusual,
+    Whether,
+)
+from edge_agent.perception.answer import join
+from edge_agent.perception.prompt import normalise_question
+
+_OFTEN = re.compile(r"\b(how often|how many times|how frequently|(?:number|count) of times)\b")
+_LONG = re.compile(r"\b(how long|how much time|how much of the time|since when|for how many)\b")
+_FIRST = re.compile(r"\bfirst\b|\bearliest\b|\bwhen did .* (start|begin)\b")
+_WHEN = re.compile(
+    r"\bwhen\b|\bwhat time\b|\blast time\b|\bmost recent|\bat what\b|\blast (heard|saw|read)\b"
+)
+_UNUSUAL = re.compile(
+    r"\b(unusual|strange|odd|weird|abnormal|suspicious|out of the ordinary|unexpected|novel|unknown"
+    r"|alarms?|alarming|wrong|special|notable)\b"
+)
+_DATA = re.compile(
+    r"\b(works?|worked|working|available|availability|online|offline|missing|connected|disconnected"
+    r"|unplugged|silent|fails?|failed|failing|data|lost|down|dropped|drop|running|absent|present|there)\b"
+)
+_SMALL_TALK = re.compile(
+    r"\b(good (morning|afternoon|evening|night|day)|have a|see you|how are you|are you well|nice day)\b"
+)
+_HOW_KNOWN = re.compile(r"how (do|did|can|could) (you|it)\b")
+_POLAR = re.compile(r"(and |so |tell me (if|whether) )?(was|were|did|has|have|had|is|are|any|ever)\b")
+_PAST_TENSE = re.compile(r"\b(was|were|did|had|happened)\b")
+_PAST = re.compile(r"\b(last time|was|were|did|had|has|have|been|happened|happen|ever|earlier|so far|went)\b")
+_ONGOING = re.compile(r"\b(has|have|is|are|since when|am)\b")
+_TOLD = re.compile(
+    r"\b(happened|happen|went on|going on|miss|missed|timeline|history|summary|log|tell me|report"
+    r"|anything|something|doing|do|hear|heard|see|saw|seen|notice|noticed|read|what)\b"
+)
+_EVERYTHING = re.compile(r"\b(happen\w*|went on|going on|miss(ed)?|timeline|history|summary|log)\b")
+_EMPTY = re.compile(
+    r"(?:(?:and|what|was|were|there|anything|something|tell|me|about|did|you|see|it|so|same|be)\b|[ ?,.])*"
+)
+_NOT = re.compile(r"\bnot\b|n't\b|\bwithout\b|\bnever\b")
+_NOUN_SENSOR = re.compile(r"\bsensors?\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why a question about the past has no answer, in words."""
+
+    text: str
+    reason: str
+
+
+class Grammar:
+    """The rules for one model, one set of sensors and one place."""
+
+    def __init__(self, lexicon: Lexicon, zone: tzinfo) -> None:
+        self.lexicon = lexicon
+        self.zone = zone
+
+    def parse(self, question: str, now_ns: int) -> Query | Refused | None:
+        """The query, or why there is none, or None where the question is not about the past."""
+        asked = normalise_question(question)
+        if _SMALL_TALK.search(asked) or _HOW_KNOWN.match(asked):
+            return None
+        try:
+            when = phrases.find(asked, now_ns, self.zone)
+        except phrases.PhraseError as error:
+            return Refused(str(error), "no such time")
+        rest = when.rest if when else asked
+        query = self._query(rest, when, now_ns)
+        about_past = query is not None or when is not None
+        if about_past and (absent := self.lexicon.absent(rest)):
+            missing = join((f"no {name}" for name in absent), "and")
+            return Refused(f"I have {missing}. I have {self._owned()}.", "no such sensor")
+        if isinstance(query, LastTime | FirstTime | Ongoing | HowLong | HowOften) and _NOT.search(rest):
+            return Refused(
+                "I keep what was read, not what was not. Please ask it without the word not.", "a negation"
+            )
+        return query
+
+    def span(self, when: phrases.TimePhrase | None, now_ns: int, *, ever: bool = False) -> Span:
+        """The time asked about; without one today, or as far back as anything goes."""
+        if when is not None:
+            return when.span
+        if ever:
+            return Span(-EVER_NS, now_ns, open=True)
+        return Span(day_bounds_ns(local(now_ns, self.zone).date(), self.zone)[0], now_ns)
+
+    def _query(self, rest: str, when: phrases.TimePhrase | None, now_ns: int) -> Query | Refused | None:
+        past = when is not None or _PAST.search(rest) is not None
+        if past and _UNUSUAL.search(rest):
+            return Unusual(self.span(when, now_ns))
+        if past and (slots := self._asked_slots(rest)):
+            return Availability(slots, self.span(when, now_ns))
+        counted = self._counted(rest, when, now_ns, past=past)
+        return counted if counted is not None else self._told(rest, when, now_ns, past=past)
+
+    def _asked_slots(self, rest: str) -> tuple[str, ...]:
+        """The slots whose data are asked about, empty where the question is another one."""
+        if not _DATA.search(rest) or self.lexicon.target(rest):
+            return ()
+        named = self.lexicon.named_slots(rest)
+        everything = tuple(slot.name for slot in self.lexicon.slots)
+        return named or (everything if _NOUN_SENSOR.search(rest) and not self.lexicon.absent(rest) else ())
+
+    def _counted(
+        self, rest: str, when: phrases.TimePhrase | None, now_ns: int, *, past: bool
+    ) -> Query | Refused | None:
+        """How often, how long, when: a question about one label."""
+        often, long = _OFTEN.search(rest), _LONG.search(rest)
+        if not (often or long or (past and (_WHEN.search(rest) or _FIRST.search(rest)))):
+            return None
+        target = self.lexicon.target(rest)
+        ever = self.span(when, now_ns, ever=True)
+        if target is None:
+            concerned = self.lexicon.concerned(rest)
+            if past and long and len(concerned) == 1 and when is None and _ONGOING.search(rest):
+                return Ongoing(Target(concerned[0], ()))
+            return self._unknown(rest) if past else None
+        if often:
+            return HowOften(target, self.span(when, now_ns))
+        if long:
+            ongoing = when is None and _ONGOING.search(rest) and not re.search(r"\b(was|were|did)\b", rest)
+            return Ongoing(target) if ongoing else HowLong(target, self.span(when, now_ns))
+        return FirstTime(target, self.span(when, now_ns)) if _FIRST.search(rest) else LastTime(target, ever)
+
+    def _told(
+        self, rest: str, when: phrases.TimePhrase | None, now_ns: int, *, past: bool
+    ) -> Query | Refused | None:
+        """Whether, or what: a question about what there was."""
+        if not past:
+            return None
+        target, heads = self.lexicon.target(rest), self.lexicon.concerned(rest)
+        if self.lexicon.measures(rest) and not heads:
+            return self._unknown(rest) if when is not None else None
+        if target is not None and _POLAR.match(rest):
+            return Whether(target, self.span(when, now_ns))
+        heads = heads or ((target.head,) if target is not None else ())
+        if heads and (when is not None or (_TOLD.search(rest) and _PAST_TENSE.search(rest))):
+            return Timeline(heads, self.span(when, now_ns))
+        if _EVERYTHING.search(rest) or (when is not None and _EMPTY.fullmatch(rest)):
+            return Timeline(self._all_heads(), self.span(when, now_ns))
+        return None if when is None else self._unknown(rest)
+
+    def _all_heads(self) -> tuple[str, ...]:
+        return tuple(head.name for head in self.lexicon.heads)
+
+    def _unknown(self, rest: str) -> Refused:
+        if self.lexicon.measures(rest):
+            return Refused(
+                "I keep no history of measured numbers, only of what they mean. I can look back for "
+                f"{self._examples()}.",
+                "no history of numbers",
+            )
+        return Refused(
+            f"I cannot tell that from what I perceive. I can look back for {self._examples()}.",
+            "not perceived",
+        )
+
+    def _examples(self) -> str:
+        known = self.lexicon.known_phrases()
+        return join(known[:12], "or") if len(known) <= 12 else f"{', '.join(known[:12])} and others"
+
+    def _owned(self) -> str:
+        return join(slot.description for slot in self.lexicon.slots) or "no sensors"
+
+
+def moved(query: Query, span: Span) -> Query | None:
+    """The same question of another time; None where it has none."""
+    if isinstance(
+        query, LastTime | FirstTime | HowLong | HowOften | Whether | Timeline | Unusual | Availability
+    ):
+        return replace(query, span=span)
+    if isinstance(query, Ongoing) and query.target.labels:
+        return HowLong(query.target, span)
+    return None

@@ -1,0 +1,162 @@
+"""The words for what can be remembered, built from a manifest: labels, heads, slots and numbers."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection
+
+from edge_agent.manifest import Manifest, Slot, TaskHead
+from edge_agent.memory.clock_words import NUMBERS
+from edge_agent.memory.queries import Target
+from edge_agent.perception import vocabulary
+from edge_agent.perception.answer import topics_of
+
+_IRREGULAR = {
+    "sat": "sit", "stood": "stand", "fell": "fall", "fallen": "fall", "lay": "lie", "lying": "lie",
+    "ran": "run", "cried": "cry", "cries": "cry", "crew": "crow", "drove": "driv", "driven": "driv",
+    "slept": "sleep", "rose": "rise", "left": "leave", "waving": "wave", "went": "go",
+}  # fmt: skip
+_PLAIN = frozenset(
+    [
+        "a",
+        "an",
+        "the",
+        "is",
+        "are",
+        "be",
+        "been",
+        "was",
+        "were",
+        "of",
+        "on",
+        "in",
+        "at",
+        "by",
+        "to",
+        "it",
+        "there",
+        "another",
+        "noise",
+        "sound",
+        "person",
+        "room",
+        "and",
+        "or",
+        "using",
+    ]
+)
+_WEAK = frozenset(NUMBERS) | frozenset(
+    [
+        "none",
+        "nothing",
+        "still",
+        "left",
+        "right",
+        "leave",
+        "away",
+        "closer",
+        "open",
+        "close",
+        "closed",
+        "mov",
+        "up",
+        "down",
+        "near",
+        "go",
+        "empty",
+    ]
+)
+"""Words that mean a label only where its head is meant as well."""
+
+
+def stem(word: str) -> str:
+    """A word without its ending, so that "barked", "barking" and "barks" are one."""
+    if word in _IRREGULAR:
+        return _IRREGULAR[word]
+    for ending, instead in (("ied", "y"), ("ies", "y"), ("ing", ""), ("ed", ""), ("s", "")):
+        if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):
+            word = word.removesuffix(ending) + instead
+            if ending in {"ing", "ed"} and word[-1] == word[-2] and word[-1] not in "lsz":
+                word = word[:-1]
+            break
+    return word.removesuffix("e") if len(word) > 3 else word
+
+
+def stems(text: str) -> set[str]:
+    """The stems of the words that carry meaning."""
+    words = re.findall(r"[a-z]+", text.lower().replace("_", " "))
+    return {stem(word) for word in words if word not in _PLAIN}
+
+
+class Lexicon:
+    """What the words of a normalised question name. `configured` are the slots that have a sensor."""
+
+    def __init__(self, manifest: Manifest, configured: Collection[str]) -> None:
+        self.manifest = manifest
+        self.slots: list[Slot] = [s for s in manifest.slots if s.name in configured]
+        own = set(configured)
+        self.heads: list[TaskHead] = [t for t in manifest.tasks if manifest.serving(t.name) & own]
+        self._numbers = [t for t in topics_of(manifest) if t.sentence]
+        self._labels = {
+            head.name: [
+                (label, [stems(phrase), stems(label)])
+                for label, phrase in zip(head.labels, head.phrases, strict=True)
+            ]
+            for head in self.heads
+        }
+
+    def target(self, asked: str) -> Target | None:
+        """The labels that fit best, of the head where they fit best; None where none is named."""
+        words, best = stems(asked), (0.0, 0.0, 0.0)
+        found: Target | None = None
+        concerned = self.concerned(asked)
+        for head in self.heads:
+            score, labels = self._fit(head, words, meant=head.name in concerned)
+            rank = (*score, float(head.name in concerned))
+            if labels and rank > best:
+                best, found = rank, Target(head.name, labels)
+        return found
+
+    def _fit(
+        self, head: TaskHead, words: set[str], *, meant: bool
+    ) -> tuple[tuple[float, float], tuple[str, ...]]:
+        """((words matched, share of the label's words), the labels that fit best)."""
+        entries = self._labels[head.name]
+        shared = Counter(word for _, forms in entries for word in set().union(*forms))
+        fits: dict[str, tuple[float, float]] = {}
+        for label, forms in entries:
+            hit = words & set().union(*forms)
+            telling = {word for word in hit if shared[word] == 1 and (meant or word not in _WEAK)}
+            whole = any(form and form <= words and (meant or not form <= _WEAK) for form in forms)
+            if telling or whole:
+                fits[label] = (len(hit), max(len(form & words) / len(form) for form in forms if form))
+        if not fits:
+            return (0.0, 0.0), ()
+        best = max(fits.values())
+        return best, tuple(label for label in fits if fits[label] == best)
+
+    def concerned(self, asked: str) -> tuple[str, ...]:
+        """The heads that a question is about by their words."""
+        return tuple(h.name for h in self.heads if vocabulary.concerns(asked, h.words))
+
+    def measures(self, asked: str) -> bool:
+        """Whether a question is about a number that is measured."""
+        return any(vocabulary.concerns(asked, topic.words) for topic in self._numbers)
+
+    def named_slots(self, asked: str) -> tuple[str, ...]:
+        """The configured slots that a question names."""
+        return tuple(slot.name for slot in vocabulary.named_slots(asked, self.slots))
+
+    def absent(self, asked: str) -> list[str]:
+        """The sensors that a question names and that are not there."""
+        return vocabulary.absent_sensors(asked, self.slots)
+
+    def phrase(self, head: str, label: str) -> str:
+        """How a label is said."""
+        found = self.manifest.task(head)
+        return found.phrases[found.labels.index(label)]
+
+    def known_phrases(self) -> list[str]:
+        """Every label that can be asked about."""
+        return [phrase for head in self.heads for phrase in head.phrases]
