@@ -15,7 +15,14 @@ from pathlib import Path
 
 from benchmarks.timing import DEFAULT_MODEL
 
-PARTS = {"bridge": False, "sensors": False, "fast_path": True, "language": True, "daemon": True}
+PARTS = {
+    "bridge": False,
+    "sensors": False,
+    "fast_path": True,
+    "language": True,
+    "daemon": True,
+    "outbox": False,
+}
 """name -> whether it takes `--model`."""
 
 

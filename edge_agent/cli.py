@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from edge_agent import __version__, cli_ask, cli_record, cli_sensors, cli_simulate
+from edge_agent import __version__, cli_ask, cli_queue, cli_record, cli_sensors, cli_simulate
 from edge_agent.cli_arguments import duration
 from edge_agent.completion import script
 from edge_agent.errors import ConfigurationError, EdgeAgentError
@@ -66,6 +66,7 @@ def parser() -> argparse.ArgumentParser:
     cli_sensors.add(commands, _add, _config_option)
     cli_simulate.add(commands, _add)
     cli_record.add(commands, _add, _config_option)
+    cli_queue.add(commands, _add, _config_option)
     _add_demo(commands)
     completion = _add(commands, "completion", _completion, "print tab completion for bash (and zsh)")
     completion.epilog = 'for this shell: eval "$(edge-agent completion)"'

@@ -39,7 +39,7 @@ def _ask(options: argparse.Namespace) -> int:
     from edge_agent.delivery.ids import new_id
     from edge_agent.delivery.request import ask
 
-    broker, node = _broker(options)
+    broker, node = broker_of(options)
     reply = ask(broker, node, options.question, identity=new_id(time.time_ns()), timeout_s=options.timeout)
     if options.json:
         print(json.dumps(reply, ensure_ascii=False))
@@ -51,7 +51,7 @@ def _ask(options: argparse.Namespace) -> int:
     return 1 if "error" in reply else 0
 
 
-def _broker(options: argparse.Namespace) -> tuple[Any, str]:
+def broker_of(options: argparse.Namespace) -> tuple[Any, str]:
     """Broker settings and node: options first, then the configuration, then the defaults."""
     from edge_agent import config
 
