@@ -15,7 +15,15 @@ from pathlib import Path
 
 from benchmarks.timing import DEFAULT_MODEL
 
-PARTS = {"bridge": False, "sensors": False, "fast_path": True, "language": True, "daemon": True, "memory": True}
+PARTS = {
+    "bridge": False,
+    "sensors": False,
+    "fast_path": True,
+    "language": True,
+    "daemon": True,
+    "memory": True,
+    "outbox": False,
+}
 """name -> whether it takes `--model`."""
 
 

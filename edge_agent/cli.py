@@ -12,7 +12,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from edge_agent import __version__, cli_ask, cli_memory, cli_record, cli_sensors, cli_simulate, cli_teach
+from edge_agent import (
+    __version__,
+    cli_ask,
+    cli_memory,
+    cli_queue,
+    cli_record,
+    cli_sensors,
+    cli_simulate,
+    cli_teach,
+)
 from edge_agent.cli_arguments import duration
 from edge_agent.completion import script
 from edge_agent.errors import ConfigurationError, EdgeAgentError
@@ -68,6 +77,7 @@ def parser() -> argparse.ArgumentParser:
     cli_record.add(commands, _add, _config_option)
     cli_teach.add(commands, _add, _config_option)
     cli_memory.add(commands, _add, _config_option)
+    cli_queue.add(commands, _add, _config_option)
     _add_demo(commands)
     completion = _add(commands, "completion", _completion, "print tab completion for bash (and zsh)")
     completion.epilog = 'for this shell: eval "$(edge-agent completion)"'

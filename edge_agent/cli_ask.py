@@ -41,7 +41,7 @@ def _ask(options: argparse.Namespace) -> int:
     from edge_agent.delivery.ids import new_id
     from edge_agent.delivery.request import ask
 
-    broker, node = _broker(options)
+    broker, node = broker_of(options)
     reply = ask(
         broker,
         node,
@@ -61,7 +61,7 @@ def _ask(options: argparse.Namespace) -> int:
     return 1 if "error" in reply else 0
 
 
-def _broker(options: argparse.Namespace) -> tuple[Any, str]:
+def broker_of(options: argparse.Namespace) -> tuple[Any, str]:
     """Broker settings and node: options first, then the configuration, then the defaults."""
     from edge_agent import config
 

@@ -28,8 +28,9 @@ def _text(value: str) -> bytes:
 class Ear:
     """Everything published below `edge/`, in the order of the broker; ends when the broker does."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, raw: tuple[str, ...] = ()) -> None:
         self.heard: list[tuple[str, dict[str, Any]]] = []
+        self._raw = raw  # topics of what is no JSON
         self._socket = socket.create_connection(("127.0.0.1", port), 10)
         self._socket.settimeout(None)
         name = _text(f"ear-{id(self)}")
@@ -44,7 +45,7 @@ class Ear:
         with self._socket.makefile("rb") as stream:
             try:
                 for topic, payload in self._messages(stream):
-                    self.heard.append((topic, json.loads(payload)))
+                    self.heard.append((topic, {} if topic in self._raw else json.loads(payload)))
             except OSError:
                 return  # the broker died
 

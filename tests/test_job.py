@@ -129,8 +129,9 @@ def test_rare_classes_stay_when_a_group_is_thinned() -> None:
 
 def test_slices_share_what_loading_leaves_of_them() -> None:
     options = JobOptions(tiny_training.LANGUAGE)
-    pretrain, instruct = (options.settings(s) for s in job.STAGES)
-    assert 26 < pretrain.minutes + instruct.minutes < 30
+    pretrain, align, instruct = (options.settings(s) for s in job.STAGES)
+    assert 26 < pretrain.minutes + align.minutes + instruct.minutes < 30
+    assert align.english == 0.0
     assert pretrain.minutes == pytest.approx(0.2 * 3 * options.training_s / 60)
     assert options.training_s + options.reserve_s == 600
 

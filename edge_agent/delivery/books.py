@@ -16,6 +16,7 @@ from edge_agent.delivery.age import Age, boot_id
 from edge_agent.delivery.ids import new_id
 from edge_agent.delivery.ledger import Account, Ledger
 from edge_agent.delivery.message import Kind
+from edge_agent.delivery.reading import salvage
 from edge_agent.delivery.store import (
     DamageError,
     NoRoomError,
@@ -23,7 +24,6 @@ from edge_agent.delivery.store import (
     Sync,
     cost_bytes,
     read_ledger,
-    salvage,
 )
 from edge_agent.types import Clock
 

@@ -194,9 +194,10 @@ class Publisher:
         window = min(MAX_UNACKNOWLEDGED, connection.receive_maximum)
         while len(flying) < window and (message := self._backlog.take()) is not None:
             flying[connection.send(message)] = message
-        if self._outbox is not None:
-            for entry in self._outbox.take(window - len(flying)):
-                flying[connection.send(entry.message)] = entry
+        entries = [] if self._outbox is None else self._outbox.take(window - len(flying))
+        if entries:
+            with connection.together():
+                flying.update({connection.send(entry.message): entry for entry in entries})
 
     def _settle(self, connection: Connection, flying: Flying) -> None:
         """Note what the broker has, and what it will never take."""

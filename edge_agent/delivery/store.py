@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from edge_agent.delivery.ledger import Account, Ledger
 from edge_agent.delivery.message import Kind
@@ -51,7 +51,6 @@ _COST = f"{ROW_BYTES} + length(CAST(topic AS BLOB)) + length(body) + ifnull(leng
 _BETWEEN = "SELECT * FROM message WHERE n > ? AND n <= ? ORDER BY n LIMIT ?"
 _OLDEST = f"SELECT n, age_ns, {_COST} FROM message WHERE kind = ? ORDER BY n"  # noqa: S608  # our own words
 _WAITING = f"SELECT kind, count(*), sum({_COST}) FROM message GROUP BY kind"  # noqa: S608
-_READABLE = "SELECT * FROM message NOT INDEXED WHERE n > ? ORDER BY n "
 Row = tuple[int, str, int, int, str, bytes, bytes | None, int, int]
 _log = logging.getLogger(__name__)
 
@@ -270,25 +269,3 @@ def read_ledger(db: sqlite3.Connection, max_bytes: int) -> Ledger:
             raise DamageError(f"there is no kind {kind} of messages")
         accounts[Kind(kind)].queued, accounts[Kind(kind)].bytes = count, size_bytes
     return Ledger(log[0], accounts, max_bytes, log[1])
-
-
-def salvage(aside: Path) -> Iterator[Row]:
-    """The messages that can still be read of a damaged file, each checked, none twice; not in order.
-
-    From both ends, since reading stops where the damage is. One at a time: a file may be larger than memory.
-    """
-    last = -1
-    for order in ("ASC", "DESC"):
-        for row in _until_damage(aside, _READABLE + order, last):
-            with contextlib.suppress(TypeError, ValueError, AttributeError):
-                if is_whole(row):
-                    last = row[0] if order == "ASC" else last
-                    yield row
-
-
-def _until_damage(path: Path, query: str, after: int) -> Iterator[Any]:
-    try:
-        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
-            yield from db.execute(query, (after,))
-    except (sqlite3.Error, UnicodeDecodeError):
-        return
