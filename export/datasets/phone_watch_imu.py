@@ -89,7 +89,7 @@ def _align(
     last_ms = start_ms + (n - 1) * _PERIOD_MS
     x = np.stack(
         [resample_to_grid(t * _NS_PER_MS, v, last_ms * _NS_PER_MS, INFO.rate_hz, n).values for t, v in pieces]
-    )
+    ).astype(np.float32, copy=False)
     grid_ms = start_ms + _PERIOD_MS * np.arange(n)
     newest = np.searchsorted(pieces[0][0], grid_ms, side="right") - 1
     return Execution(name, name.partition("_")[0], x, phone_label[newest].astype(np.int64))

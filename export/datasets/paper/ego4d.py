@@ -182,7 +182,7 @@ def _load(root: Path | None, kind: str, by: str, per_s: float, columns: Sequence
         end_ns = round((middle_s + INFO.window_s / 2) * NS_PER_S)
         grid = resample_to_grid(time_ns, found[:, 1:].astype(np.float32), end_ns, INFO.rate_hz, WINDOW)
         if grid.coverage >= MIN_COVERAGE:
-            x.append(grid.values)
+            x.append(grid.values.astype(np.float32, copy=False))
             label.append(moment.label)
             person.append(moment.person)
             video.append(moment.video)
