@@ -293,7 +293,9 @@ def test_samples_of_a_drifting_clock_are_within_two_milliseconds_of_the_truth(tm
     sensor = SerialBridgeSensor("board", str(link), {"imu": StreamTarget("phone", "")})
     born_ns = time.monotonic_ns()
     with serial_rig.rig(SimulatedSerial(board, link=link, drift_ppm=drift_ppm), sensor) as both:
-        wait_until(lambda: sensor.healths["phone"].samples > 800)
+        health = sensor.healths["phone"]
+        # Over the wrap, and until two exchanges lie far enough apart to tell the drift.
+        wait_until(lambda: health.samples > 800 and health.clock is not None and health.clock.drift_ppm != 0)
         clock, now_ns = sensor.healths["phone"].clock, time.monotonic_ns()
     assert board.started_us is not None
     taken_us = board.started_us + np.concatenate([chunk.values[:, 0] for chunk in both.chunks]) * period_us

@@ -15,7 +15,7 @@ ort = pytest.importorskip("onnxruntime")
 from torch import Generator, nn
 
 from export import onnx_writer, slot_folds, train_slots
-from export.catalog import EncoderKind, HeadSpec, SlotSpec, trained_here
+from export.catalog import HEADS, SLOTS, EncoderKind, HeadSpec, SlotSpec, trained_here
 from export.datasets.common import Samples
 from export.train_slots import HeadData, Scaling, SlotOptions, SlotTrainer, as_steps, load_slot, predict, vary
 
@@ -322,7 +322,8 @@ def test_the_folds_take_single_steps_as_the_slot_does(monkeypatch: pytest.Monkey
     """The walls are read from one scan, the encoder of the scanner takes two."""
     monkeypatch.setattr(slot_folds, "OPTIONS", SlotOptions(steps=2, batch=8))
     monkeypatch.setattr(slot_folds, "TREES", 4)
-    walls = slot_folds.studies()["walls"]
+    head = HEADS["walls"]
+    walls = slot_folds.Study(SLOTS[head.slots[0]], head)
     reader = walls.head.reader
     samples = reader.generate(40, 0)  # type: ignore[attr-defined]  # a simulator
     assert samples.x.shape[1] == 1 != walls.slot.shape[0]

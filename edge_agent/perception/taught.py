@@ -14,6 +14,7 @@ import contextlib
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,7 +90,9 @@ class TaughtFile:
             TypeError,
             AttributeError,
             EOFError,
+            RuntimeError,  # zipfile: a flag says that it is encrypted, or (NotImplementedError) of the future
             zipfile.BadZipFile,
+            zlib.error,
         ) as error:
             raise TaughtError(
                 f"{path} is no file of taught classes: {error}",
