@@ -66,7 +66,7 @@ def test_sensors_in_percepts_events_and_answers_out(
         assert code == 0
         assert listener.wait(f"{NODE}/state", lambda m: m["state"] == "offline")
         counts = listener.validate()
-    assert set(counts) == {"state", "info", "health", "sensor_state", "percept", "event", "answer"}
+    assert set(counts) == {"state", "info", "health", "queue", "sensor_state", "percept", "event", "answer"}
     print("validated", counts)
 
 

@@ -20,7 +20,14 @@ MODALITY_WORDS: dict[str, tuple[str, ...]] = {
     "pose": ("pose sensor", "skeleton tracker"),
     "image": ("image sensor", "image", "picture", "photo"),
     "capacitance": ("capacitive sensor", "touch sensor", "touch panel", "touchpad"),
-    "environment": ("air sensor", "room sensor", "room sensors", "climate sensor"),
+    "environment": (
+        "air sensor",
+        "room sensor",
+        "room sensors",
+        "climate sensor",
+        "thermometer",
+        "hygrometer",
+    ),
 }
 """Words that name a sensor of a modality; a longer one is taken before a shorter one inside it."""
 
