@@ -92,7 +92,8 @@ def test_unplugged_and_plugged_in_again(kind: str, broker: Mosquitto, random_mod
             gone = since.wait(lambda m: m["state"] != "online", 15)
             assert gone["state"] in ("offline", "degraded")
             assert gone["reason"]
-            assert device.says in gone["reason"]
+            # What was lost is told first, and why it does not come back with the first attempt to open it.
+            assert since.wait(lambda m: m["state"] != "online" and device.says in m["reason"], 5)
             since = Told(listener, device.name)
             device.plug()
             plugged_s = time.monotonic()
