@@ -11,11 +11,11 @@ import numpy as np
 import torch
 
 from edge_agent.perception import calibration
-from export.catalog import HEADS, HeadSpec
+from export.catalog import HEADS, SLOTS, HeadSpec
 from export.groups import Group
 from export.networks.adapter import Heads
 from export.train_heads import read
-from export.train_slots import Scaling
+from export.train_slots import Scaling, columns_of
 
 VALIDATION = 1
 ACCURACY_OF_KNOWN = 0.95
@@ -70,7 +70,7 @@ def _classes(heads: Heads, spec: HeadSpec, group: Group) -> Fitted:
     correct = (p.argmax(-1) == truth).astype(np.int64)
     threshold = min(calibration.fit_threshold(p.max(-1), correct, ACCURACY_OF_KNOWN), LARGEST_THRESHOLD)
     answered = p.max(-1) >= threshold
-    energies = np.concatenate([calibration.energy(x) for x in _said(heads, spec, group)])
+    energies = np.concatenate([calibration.energy(x) for x in _said(spec, group)])
     return {
         "temperature": round(temperature, 4),
         "threshold": round(threshold, 4),
@@ -86,16 +86,11 @@ def _classes(heads: Heads, spec: HeadSpec, group: Group) -> Fitted:
     }
 
 
-def _said(heads: Heads, spec: HeadSpec, group: Group) -> list[np.ndarray[Any, Any]]:
+def _said(spec: HeadSpec, group: Group) -> list[np.ndarray[Any, Any]]:
     """What each slot's encoder alone says of the head: (N,labels) each."""
-    pieces: dict[str, slice] = {}
-    start: dict[str, int] = {}
-    for slot, head, _ in heads.config.pieces():
-        first = start.get(slot, 0)
-        start[slot] = first + head.width
-        if head.name == spec.name:
-            pieces[slot] = slice(first, first + head.width)
-    return [group.slots[slot].logits[:, where].float().numpy() for slot, where in pieces.items()]
+    return [
+        group.slots[slot].logits[:, columns_of(SLOTS[slot])[spec.name]].float().numpy() for slot in spec.slots
+    ]
 
 
 def conformal_threshold(p: np.ndarray[Any, Any], truth: np.ndarray[Any, Any], coverage: float) -> float:
@@ -112,7 +107,7 @@ def _numbers(heads: Heads, spec: HeadSpec, group: Group, scaling: Mapping[str, S
     out = read(heads, group.slots, spec.slots)[0][spec.name]
     mean, log_sigma = out.chunk(2, dim=-1)
     scale = scaling[spec.name]
-    wanted = (group.targets[spec.name].float() - scale.offset) / scale.scale
+    wanted = scale.normalised(group.targets[spec.name])
     known = ~wanted.isnan()
     z = ((mean - wanted) / log_sigma.clamp(-4.0, 2.0).exp())[known]
     error = ((mean - wanted) * scale.scale)[known]

@@ -30,17 +30,17 @@ from export.datasets.phone_watch_imu import Execution, PairWindows
 from export.groups import Group
 from export.networks.adapter import AdapterConfig, Heads, HeadShape
 from export.networks.encoders import AUDIO_TOKENS, IMU_TOKENS, EncoderOutput
+from export.scores import classification, macro_f1
 from export.train_encoders import (
-    RUNS,
     ClipWindows,
     clip_accuracy,
     encode,
     imu_split,
-    macro_f1,
     options_of,
     train_encoder,
 )
 from export.train_heads import HeadsOptions, read, train_heads
+from export.train_slots import RUNS
 
 FOLDS = RUNS / "folds"
 N_FOLDS = 5
@@ -82,27 +82,18 @@ def imu_statistics(x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return np.concatenate(pieces, axis=1).astype(np.float32)
 
 
-def classification(label: Tensor, predicted: Tensor, labels: int) -> dict[str, float]:
-    """Macro-F1 and accuracy."""
-    return {
-        "macro_f1": macro_f1(label, predicted, labels),
-        "accuracy": (label == predicted).float().mean().item(),
-    }
-
-
 def imu_baselines(train: PairWindows, test: PairWindows, seed: int) -> dict[str, Scores]:
     """Per device: the majority class and a random forest on the statistics."""
     from sklearn.ensemble import RandomForestClassifier
 
-    truth = torch.from_numpy(test.label)
-    majority = torch.full_like(truth, int(np.bincount(train.label).argmax()))
+    majority = np.full_like(test.label, np.bincount(train.label).argmax())
     result: dict[str, Scores] = {}
     for name, slots in DEVICES.items():
         fit, held = (np.concatenate([imu_statistics(w.x[:, s]) for s in slots], 1) for w in (train, test))
         forest = RandomForestClassifier(TREES, random_state=seed, n_jobs=1).fit(fit, train.label)
         result[name] = {
-            "majority": classification(truth, majority, 5),
-            "random_forest": classification(truth, torch.from_numpy(forest.predict(held)), 5),
+            "majority": classification(majority, test.label, 5),
+            "random_forest": classification(forest.predict(held), test.label, 5),
         }
     return result
 
@@ -120,7 +111,8 @@ def imu_readers(
             "encoder_mean": torch.stack([outputs[p].logits.log_softmax(-1) for p in present]).mean(0),
         }
         result[name] = {
-            reader: classification(label, logits.argmax(1), 5) for reader, logits in readers.items()
+            reader: classification(logits.argmax(1).numpy(), label.numpy(), 5)
+            for reader, logits in readers.items()
         }
     return result
 
@@ -133,7 +125,7 @@ def audio_readers(heads: Heads, clips: Sequence[Clip], windows: ClipWindows, out
         reader: {
             "clip_accuracy": clip_accuracy(clips, windows, logits),
             "window_accuracy": (logits.argmax(1) == windows.label)[known].float().mean().item(),
-            "window_macro_f1": macro_f1(windows.label[known], logits.argmax(1)[known], 11),
+            "window_macro_f1": macro_f1(windows.label[known].numpy(), logits.argmax(1)[known].numpy(), 11),
         }
         for reader, logits in readers.items()
     }

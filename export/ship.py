@@ -33,7 +33,6 @@ from export.datasets.common import DatasetInfo
 from export.student import Student, language_of, make_student
 from export.train_encoders import load_encoder
 from export.train_heads import config_from, load_groups, scalings
-from export.train_slots import load_slot
 from export.wordings import MEASURED, WORDINGS
 
 LANGUAGE_FILE = "lm-q8_0.gguf"
@@ -70,8 +69,7 @@ def load_trained(runs: Path, stage: str = "instruct") -> Trained:
     student.load_state_dict(saved["student"])
     encoders = {}
     for slot in SLOTS:
-        path = runs / f"encoder_{slot}.pt"
-        encoders[slot] = load_slot(path)[0] if slot in catalog.trained_here() else load_encoder(path)
+        encoders[slot] = load_encoder(runs / f"encoder_{slot}.pt")
     return Trained(encoders, student.eval(), tokenizer_path)
 
 

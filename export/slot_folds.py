@@ -25,9 +25,9 @@ from tqdm import tqdm
 from export.catalog import HEADS, SLOTS, EncoderKind, HeadSpec, SlotSpec
 from export.datasets.common import DatasetMissingError, Fold, Samples
 from export.scores import classification, regression
-from export.train_slots import HeadData, SlotOptions, SlotTrainer, as_steps, predict
+from export.train_slots import RUNS, HeadData, SlotOptions, SlotTrainer, as_steps, predict
 
-SETS = Path("runs") / "sets"
+SETS = RUNS / "sets"
 TREES = 100
 MOST_FOLDS = 5
 FOREST_ROWS = 6000

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from edge_agent.perception.features import log_mel
+from export.averaging import follow
 from export.datasets import esc10, phone_watch_imu
 from export.datasets.augment import AudioSource, ImuSource, Source, cosine_warmup
 from export.datasets.esc10 import Clip
@@ -26,9 +27,9 @@ from export.datasets.phone_watch_imu import Execution, PairWindows
 from export.datasets.simulated import with_simulated_audio, with_simulated_imu
 from export.networks.encoders import EncoderConfig, EncoderOutput, build
 from export.precision import autocast
+from export.scores import macro_f1
+from export.train_slots import SHIPPED, load_slot
 
-RUNS = Path("runs")
-SHIPPED = RUNS / "shipped"
 VALIDATION_SUBJECTS: tuple[str, ...] = ("s07", "s16")
 """Not trained on in the shipped split: temperature and thresholds come from them."""
 VALIDATION_FOLD = 4
@@ -151,19 +152,8 @@ class _Run:
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), 2.0)
         self.optimiser.step()
-        self._follow()
+        follow(self.average, self.network, self.options.ema)
         return loss.item()
-
-    def _follow(self) -> None:
-        """Move the running average, which is the network that is kept."""
-        with torch.no_grad():
-            for kept, new in zip(
-                self.average.state_dict().values(), self.network.state_dict().values(), strict=True
-            ):
-                if kept.is_floating_point():
-                    kept.lerp_(new, 1.0 - self.options.ema)
-                else:
-                    kept.copy_(new)
 
 
 def save_encoder(path: Path, network: nn.Module, config: EncoderConfig, options: TrainOptions) -> None:
@@ -173,10 +163,7 @@ def save_encoder(path: Path, network: nn.Module, config: EncoderConfig, options:
 
 def load_encoder(path: Path) -> nn.Module:
     """The trained encoder in evaluation mode."""
-    saved = torch.load(path, weights_only=True)
-    network = build(EncoderConfig(**saved["config"]))
-    network.load_state_dict(saved["state"])
-    return network.eval().requires_grad_(False)
+    return load_slot(path)[0]
 
 
 def encode(network: nn.Module, x: Tensor, batch: int = 256) -> EncoderOutput:
@@ -188,21 +175,10 @@ def encode(network: nn.Module, x: Tensor, batch: int = 256) -> EncoderOutput:
     return EncoderOutput(torch.cat(tokens), torch.cat(pooled), torch.cat(logits))
 
 
-def macro_f1(label: Tensor, predicted: Tensor, labels: int) -> float:
-    """The mean of the per-class F1 over the classes that occur in truth or prediction."""
-    scores = []
-    for k in range(labels):
-        hit = ((label == k) & (predicted == k)).sum().item()
-        seen = (label == k).sum().item() + (predicted == k).sum().item()
-        if seen:
-            scores.append(2 * hit / seen)
-    return sum(scores) / max(1, len(scores))
-
-
 def imu_score(test: PairWindows, slot: int) -> Score:
     """Macro-F1 of an encoder on the windows of one device."""
-    x, label = torch.from_numpy(test.x[:, slot]), torch.from_numpy(test.label)
-    return lambda network: macro_f1(label, encode(network, x).logits.argmax(1), 5)
+    x = torch.from_numpy(test.x[:, slot])
+    return lambda network: macro_f1(test.label, encode(network, x).logits.argmax(1).numpy(), 5)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from export.averaging import follow
 from export.catalog import HEADS, SLOTS
 from export.datasets.augment import cosine_warmup
 from export.groups import Group, Sample, assemble, draw, random_mask
@@ -27,7 +28,7 @@ from export.networks.adapter import AdapterConfig, Heads, HeadShape
 from export.networks.encoders import EncoderOutput
 from export.plots import loss_curve
 from export.slot_features import groups
-from export.train_slots import SHIPPED, Scaling, follow
+from export.train_slots import SHIPPED, Scaling, gaussian_loss
 
 NEGATIVES_TEMPERATURE = 0.1
 
@@ -103,7 +104,7 @@ def _wanted(
     for head in (h for h in config.heads if h.name in targets):
         target = targets[head.name]
         if head.regression:
-            found[head.name] = (target - scaling[head.name].offset) / scaling[head.name].scale
+            found[head.name] = scaling[head.name].normalised(target)
             continue
         if not target.is_floating_point():
             known = (target >= 0)[:, None]
@@ -138,11 +139,7 @@ def _loss(
 
 def _likelihood(out: Tensor, wanted: Tensor, able: Tensor) -> tuple[Tensor, Tensor]:
     """(B,) loss and weight of numbers (B,K), some of which are unknown."""
-    mean, log_sigma = out.chunk(2, dim=-1)
-    known = (~wanted.isnan()).float()
-    log_sigma = log_sigma.clamp(-4.0, 2.0)
-    error = (mean - wanted.nan_to_num()) ** 2
-    each = (0.5 * error * torch.exp(-2 * log_sigma) + log_sigma + 0.5 * error) * known
+    each, known = gaussian_loss(out, wanted)
     return each.sum(-1) / known.sum(-1).clamp(min=1), able * (known.sum(-1) > 0).float()
 
 

@@ -22,13 +22,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from export.averaging import follow
 from export.catalog import SLOTS, HeadSpec, SlotSpec, heads_of, trained_here
 from export.datasets.augment import cosine_warmup
 from export.datasets.common import Float32, Int64, Samples
 from export.networks.encoders import EncoderConfig, EncoderOutput, build
 from export.plots import loss_curve
 
-SHIPPED = Path("runs") / "shipped"
+RUNS = Path("runs")
+SHIPPED = RUNS / "shipped"
 MISSING_CHANNEL = 0.05
 """Share of channels that training takes away, on half of the windows."""
 
@@ -53,6 +55,10 @@ class Scaling:
     offset: Tensor
     scale: Tensor
 
+    def normalised(self, target: Tensor) -> Tensor:
+        """(B,K) numbers in their units as the network is to say them; NaN stays NaN."""
+        return (target.float() - self.offset) / self.scale
+
     @classmethod
     def of(cls, target: Tensor) -> Scaling:
         """From targets (N,K), NaN left out."""
@@ -61,6 +67,20 @@ class Scaling:
         offset = target.nan_to_num().sum(0) / count
         spread = (((target - offset).nan_to_num()) ** 2 * known).sum(0) / count
         return cls(offset, spread.sqrt().clamp(min=1e-4))
+
+
+def gaussian_loss(out: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+    """Loss and knowledge (B,K) of normalised numbers: out (B,2K) means and log sigmas, wanted with NaN.
+
+    The negative log-likelihood, and half of the squared error beside it: without that a network that is
+    unsure at first learns to stay so. 0 where a number is unknown.
+    """
+    mean, log_sigma = out.chunk(2, dim=-1)
+    known = (~wanted.isnan()).float()
+    log_sigma = log_sigma.clamp(-4.0, 2.0)
+    error = (mean - wanted.nan_to_num()) ** 2
+    each = 0.5 * error * torch.exp(-2 * log_sigma) + log_sigma + 0.5 * error
+    return each * known, known
 
 
 @dataclass(frozen=True)
@@ -91,13 +111,8 @@ class HeadData:
         out = logits[:, self.columns].float()
         if self.scaling is None:
             return F.cross_entropy(out, target, label_smoothing=smoothing)
-        mean, log_sigma = out.chunk(2, dim=-1)
-        wanted = (target - self.scaling.offset) / self.scaling.scale
-        known = ~wanted.isnan()
-        log_sigma = log_sigma.clamp(-4.0, 2.0)
-        error = (mean - wanted.nan_to_num()) ** 2
-        each = 0.5 * error * torch.exp(-2 * log_sigma) + log_sigma + 0.5 * error
-        return (each * known).sum() / known.sum().clamp(min=1)
+        each, known = gaussian_loss(out, self.scaling.normalised(target))
+        return each.sum() / known.sum().clamp(min=1)
 
 
 def vary(slot: SlotSpec, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -190,16 +205,6 @@ class SlotTrainer:
             path,
         )  # fmt: skip
         loss_curve([{"loss": x} for x in self.losses], path.with_suffix(".png"), path.stem)
-
-
-def follow(average: nn.Module, network: nn.Module, keep: float) -> None:
-    """Move a running average of the weights, which is the network that is kept."""
-    with torch.no_grad():
-        for kept, new in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
-            if kept.is_floating_point():
-                kept.lerp_(new, 1.0 - keep)
-            else:
-                kept.copy_(new)
 
 
 def columns_of(slot: SlotSpec) -> dict[str, slice]:

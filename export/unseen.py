@@ -33,7 +33,6 @@ from export.datasets.augment import AudioSource, Batch, ImuSource, Source
 from export.datasets.esc10 import Clip
 from export.datasets.phone_watch_imu import Execution
 from export.train_encoders import (
-    RUNS,
     SLOTS,
     VALIDATION_FOLD,
     VALIDATION_SUBJECTS,
@@ -44,6 +43,7 @@ from export.train_encoders import (
     options_of,
     train_encoder,
 )
+from export.train_slots import RUNS
 
 UNSEEN = RUNS / "unseen"
 EPOCHS = 12

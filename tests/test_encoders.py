@@ -14,7 +14,8 @@ from torch import Generator, nn
 from export import train_encoders
 from export.datasets.augment import Batch
 from export.networks.encoders import AUDIO_SHAPE, IMU_SHAPE, EncoderConfig, build
-from export.train_encoders import TrainOptions, encode, load_encoder, macro_f1, train_encoder
+from export.scores import macro_f1
+from export.train_encoders import TrainOptions, encode, load_encoder, train_encoder
 
 CONFIGS = [
     (EncoderConfig("imu", 5), IMU_SHAPE, 10),
@@ -111,7 +112,7 @@ def test_a_saved_encoder_is_the_trained_one(tmp_path: Path) -> None:
 
 def test_macro_f1_is_the_mean_over_classes() -> None:
     label, predicted = torch.tensor([0, 0, 0, 1]), torch.tensor([0, 0, 1, 1])
-    assert macro_f1(label, predicted, 5) == pytest.approx((0.8 + 2 / 3) / 2)
+    assert macro_f1(label.numpy(), predicted.numpy(), 5) == pytest.approx((0.8 + 2 / 3) / 2)
 
 
 def test_options_differ_by_modality_only() -> None:

@@ -135,7 +135,6 @@ Query = (
     | Unusual
     | Availability
 )
-Spanning = LastTime | FirstTime | HowLong | HowOften | Whether | Timeline | Unusual | Availability
 
 
 @dataclass(frozen=True, slots=True)

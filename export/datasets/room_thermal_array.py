@@ -38,8 +38,6 @@ from export.datasets.common import (
     dataset_path,
 )
 
-Integers = npt.NDArray[np.signedinteger]
-
 INFO = DatasetInfo(
     name="room_thermal_array",
     modality="thermal",

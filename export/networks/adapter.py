@@ -14,7 +14,7 @@ Two things differ from the equations, both because it was measured to be better:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -249,8 +249,3 @@ def _reading(values: Tensor, head: HeadShape) -> Tensor:
 def _first_only(mask: Tensor) -> Tensor:
     """Only the first present slot of each row: what one sensor alone would give."""
     return mask * (mask.cumsum(1) <= 1.0).to(mask.dtype)
-
-
-def slot_names(config: AdapterConfig) -> Sequence[str]:
-    """The names of the slots in the order of `mask` and `alpha`."""
-    return config.names
