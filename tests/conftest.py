@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import socket
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -29,8 +31,15 @@ def wait_for(condition: Callable[[], object], timeout_s: float = 20.0, what: str
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
+    """A port that nobody has now, below those that the system gives to outgoing connections (32768 on).
+
+    There a client that tries again and again while its broker is away would get the broker's own port in
+    the end: it would be connected to itself, and the broker could not begin.
+    """
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 class Mosquitto:

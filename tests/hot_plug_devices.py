@@ -243,7 +243,9 @@ def microphone(folder: Path, _: Listener) -> Iterator[Device]:
     pulse.start()
     table = "kind = 'microphone'\nname = 'mic'\nslot = 'audio'\ndevice = 'pulse'"
     try:
-        yield Device(table, "mic", pulse.stop, pulse.start, "no sound", environment=pulse.environment)
+        yield Device(
+            table, "mic", pulse.stop, pulse.start, "no sound|cannot open", environment=pulse.environment
+        )
     finally:
         pulse.stop()
 
