@@ -5,6 +5,7 @@ EdgeAgentError
 |-- ModelError            (ValueError)    a model folder that must not be loaded
 |-- SensorError           (OSError)       a device that failed; retried by its sensor
 |-- LanguageModelError    (RuntimeError)  the worker died, was late, or refused the input
+|-- VoiceError            (RuntimeError)  a recogniser or a speech program is missing or failed
 `-- DeliveryError         (OSError)       the broker cannot be reached or refused us
 """
 
@@ -37,6 +38,10 @@ class SensorError(EdgeAgentError, OSError):
 
 class LanguageModelError(EdgeAgentError, RuntimeError):
     """The language model's worker died, missed its deadline, or refused its input."""
+
+
+class VoiceError(EdgeAgentError, RuntimeError):
+    """A recogniser, a speech program or one of their models is missing or failed."""
 
 
 class DeliveryError(EdgeAgentError, OSError):

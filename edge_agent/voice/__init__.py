@@ -1,0 +1,1 @@
+"""Spoken questions and spoken answers, all on the device."""
