@@ -28,7 +28,7 @@ from edge_agent.memory.queries import (
     Unusual,
     Whether,
 )
-from edge_agent.perception.answer import join
+from edge_agent.perception.facts import join
 from edge_agent.perception.prompt import normalise_question
 
 _OFTEN = re.compile(r"\b(how often|how many times|how frequently|(?:number|count) of times)\b")

@@ -36,7 +36,7 @@ from edge_agent.memory.queries import (
     Whether,
 )
 from edge_agent.memory.spells import Spell
-from edge_agent.perception.answer import join
+from edge_agent.perception.facts import join
 
 TOLD = 5
 """So many spells are told one by one; of more only the sums."""
