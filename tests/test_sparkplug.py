@@ -357,6 +357,9 @@ def test_the_birth_number_begins_at_0_and_goes_on_after_a_restart(tmp_path: Path
     assert [numbers.take() for _ in range(3)] == [0, 1, 2]
     numbers.give_back()
     assert numbers.take() == 2
+    numbers.take()
+    numbers.give_back()
+    numbers.keep()
     again = BirthNumbers(tmp_path / "state")
     assert [again.take() for _ in range(254)] == [*range(3, 256), 0]
 

@@ -21,16 +21,20 @@ class BirthNumbers:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
-        self._last = self._load()
+        self._last = self._on_disk = self._load()
 
     def take(self) -> int:
         """The number of the next CONNECT packet, on disk before it is used."""
         self._last = (self._last + 1) % SEQUENCES
-        self._keep()
+        self.keep()
         return self._last
 
     def give_back(self) -> None:
-        """The number taken last was in no CONNECT packet."""
+        """The number taken last was in no CONNECT packet.
+
+        The disk learns of it by the next `take`, which needs not write then, or by `keep`: a broker that is
+        away for days wears out no memory card.
+        """
         self._last = (self._last - 1) % SEQUENCES
 
     def _load(self) -> int:
@@ -45,7 +49,10 @@ class BirthNumbers:
             return SEQUENCES - 1
         return last
 
-    def _keep(self) -> None:
+    def keep(self) -> None:
+        """Write the number that was used last, whole or not at all, where the disk has another one."""
+        if self._last == self._on_disk:
+            return
         part = self._path.with_suffix(".part")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -56,3 +63,5 @@ class BirthNumbers:
             part.replace(self._path)
         except OSError as error:
             _log.warning("%s cannot be written: %s", self._path, error.strerror)
+        else:
+            self._on_disk = self._last

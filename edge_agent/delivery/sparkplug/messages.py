@@ -47,7 +47,7 @@ _SCHEMA = {
     "Extension": "",
 }
 """Message -> fields; after a semicolon those of which one has a value. `*`: repeated; else a message."""
-_NARROW = {t: 8 * 2 ** ((t - 1) % 4) for t in map(DataType, range(1, 9))}
+_NARROW = {t: 8 << (t - 1) % 4 for t in map(DataType, range(1, 9))}
 """Data type -> bits of the integer."""
 _FIELD = {
     **dict.fromkeys(

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edge_agent.config import Mqtt
-from edge_agent.config_sparkplug import Sparkplug, server_address
+from edge_agent.config_sparkplug import Sparkplug
 from edge_agent.delivery.backoff import FullJitter
 from edge_agent.delivery.commands import TokenBucket
 from edge_agent.delivery.message import Incoming, Message
@@ -30,6 +30,7 @@ from edge_agent.delivery.sparkplug.orders import Orders
 from edge_agent.delivery.sparkplug.picture import NODE, Picture
 from edge_agent.delivery.sparkplug.readings import KINDS, STORE, Outline, declared, readings_of
 from edge_agent.delivery.sparkplug.receipts import Receipts
+from edge_agent.delivery.sparkplug.servers import Servers
 from edge_agent.delivery.sparkplug.session import Aliases, Place, Session
 from edge_agent.delivery.sparkplug.values import DataType, Reading
 from edge_agent.delivery.topics import Topics
@@ -68,7 +69,7 @@ class EdgeNode:
         self._clock = clock
         self._place = Place(settings.group_id, settings.edge_node_id or topics.node)
         self._client_id = f"edge-agent-{topics.node}-sparkplug"
-        self._servers = servers_of(settings, mqtt)
+        self._servers = Servers(settings, mqtt)
         self._host = PrimaryHost(settings.primary_host_id)
         self._numbers = BirthNumbers(state_directory)
         self._aliases = Aliases()
@@ -101,7 +102,7 @@ class EdgeNode:
 
     def publish(self, message: Message) -> None:
         """Take in a message of docs/mqtt.md; what is no metric is passed over."""
-        kind = self._kind(message.topic)
+        kind = self._topics.kind_of(message.topic)
         if kind not in KINDS:
             return
         body = json.loads(message.payload)
@@ -124,6 +125,7 @@ class EdgeNode:
 
     def close(self) -> None:
         """Free the file: what waits there is told in the next session."""
+        self._numbers.keep()
         self._kept.close()
 
     def wake(self) -> None:
@@ -141,7 +143,7 @@ class EdgeNode:
                 told = False
             self.status.steps += 1
             self.status.connected = False
-            self._servers.append(self._servers.pop(0))
+            self._servers.walk()
             if not told:
                 stop.wait(self._backoff.next_s())
 
@@ -152,7 +154,7 @@ class EdgeNode:
 
         Raises DeliveryError when it is lost.
         """
-        server = self._servers[0]
+        server = self._servers.here
         session = Session(self._place, self._numbers.take(), self._aliases)
         connection = Connection(server, client_id=self._client_id, will=session.death(self._now_ms()))
         self._receipts = Receipts()
@@ -165,7 +167,7 @@ class EdgeNode:
                 raise
             connection.await_consent(stop.is_set)
             if not stop.is_set():
-                self._welcome(connection, f"{server.host}:{server.port}")
+                self._welcome(connection)
             while not stop.is_set() and not self._leaves(session, wait_until_s):
                 self._exchange(connection, session, wait_until_s)
             self._farewell(connection, session)
@@ -175,10 +177,10 @@ class EdgeNode:
             connection.close(with_will=True)
         return session.born
 
-    def _welcome(self, connection: Connection, server: str) -> None:
+    def _welcome(self, connection: Connection) -> None:
         """Before anything is published, subscribe to what we obey and to the host's state (5.4)."""
         self._connection = connection
-        self._host.begin(server)
+        self._host.begin(self._servers.name)
         connection.subscribe(self._place.topic("NCMD"))
         if self._settings.device_commands == "refuse":
             connection.subscribe(self._place.device_commands)
@@ -195,7 +197,7 @@ class EdgeNode:
             return False
         if session.born:
             return True
-        return len(self._servers) > 1 and (self._host.offline or time.monotonic() > wait_until_s)
+        return self._servers.several and (self._host.offline or time.monotonic() > wait_until_s)
 
     def _exchange(self, connection: Connection, session: Session, wait_until_s: float) -> None:
         """Tell what there is to tell, wait, and take in what came."""
@@ -276,15 +278,10 @@ class EdgeNode:
 
     # -- what is told ------------------------------------------------------------------------------------
 
-    def _kind(self, topic: str) -> str:
-        """The third level of a topic of ours; "" for any other topic."""
-        prefix = f"{self._topics.prefix}/"
-        return topic.removeprefix(prefix).split("/")[0] if topic.startswith(prefix) else ""
-
     def _readings(self, waiting: Waiting) -> list[Reading]:
         """What an old message says to the agent that we are now, which may have another model."""
         try:
-            return readings_of(self._kind(waiting.message.topic), waiting.body, self._outline)
+            return readings_of(self._topics.kind_of(waiting.message.topic), waiting.body, self._outline)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             _log.warning("a message on %s cannot be told any more: %r", waiting.message.topic, error)
             return []
@@ -303,11 +300,3 @@ class EdgeNode:
 
     def _now_ms(self) -> int:
         return self._clock.wall_ns() // _NS_PER_MS
-
-
-def servers_of(settings: Sparkplug, mqtt: Mqtt) -> list[Mqtt]:
-    """The brokers in their order; all take the user, the password, TLS and the rest from [mqtt]."""
-    if not settings.servers:
-        return [mqtt]
-    addresses = [server_address(server, mqtt.port) for server in settings.servers]
-    return [mqtt.model_copy(update={"host": host, "port": port}) for host, port in addresses]
