@@ -11,7 +11,7 @@ from edge_agent.assembly import Parts, is_simulated
 from edge_agent.delivery import payloads
 from edge_agent.delivery.message import Message
 from edge_agent.delivery.payloads import Json
-from edge_agent.delivery.publisher import Publisher
+from edge_agent.delivery.publisher import Delivery
 from edge_agent.sensors.channels import channels_of
 from edge_agent.stages import PIPELINE, Acquisition, Inference
 from edge_agent.vitals import usage
@@ -31,7 +31,7 @@ class Reporter:
         acquisitions: list[Acquisition],
         inference: Inference,
         wording: Wording,
-        publisher: Publisher,
+        publisher: Delivery,
     ) -> None:
         self._parts = parts
         self._acquisitions = acquisitions
