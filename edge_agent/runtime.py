@@ -22,10 +22,12 @@ from edge_agent.announcing import discovery_of
 from edge_agent.assembly import Parts, is_simulated, outbox_of
 from edge_agent.delivery import payloads
 from edge_agent.delivery.message import Incoming, Message, Publish
-from edge_agent.delivery.publisher import Delivery, Publisher
+from edge_agent.delivery.publisher import Delivery, DeliveryStatus, Publisher
 from edge_agent.edge_node import edge_node_of
 from edge_agent.errors import ConfigurationError, EdgeAgentError
 from edge_agent.memory.keeper import Keeper
+from edge_agent.muting import FILE, Muting
+from edge_agent.orders import Orders
 from edge_agent.reporter import Reporter
 from edge_agent.sensors.simulated_serial import SimulatedSerial
 from edge_agent.stages import Acquisition, Inference, Stage
@@ -91,6 +93,22 @@ class Beside(Protocol):
         ...
 
 
+class Upkeep(Protocol):
+    """What keeps an agent's configuration (reloading.py)."""
+
+    def reload(self) -> None:
+        """Read it again; raises EdgeAgentError where it is wrong."""
+        ...
+
+    def over(self, status: DeliveryStatus) -> bool:
+        """Whether the agent shall end, for another one to begin."""
+        ...
+
+    def as_json(self) -> payloads.Json:
+        """Whether it is in use as it was read."""
+        ...
+
+
 class Agent:
     """Runs the parts of one configuration until it is told to stop, perhaps before it began."""
 
@@ -100,13 +118,17 @@ class Agent:
         notifier: Notifier | None = None,
         stop: threading.Event | None = None,
         recording: Beside | None = None,
+        upkeep: Upkeep | None = None,
     ) -> None:
         self._parts = parts
+        self._upkeep = upkeep
+        self._restarts = False
         self._notifier = notifier or Notifier(None)
         self._recording = recording
         self._fatal: ConfigurationError | None = None
         self._stop = stop or threading.Event()
         self._sensing = [Acquisition(s, parts.clock, self._give_up) for s in parts.sensors]
+        self.muting = self._make_muting()
         self.wording = Wording(parts, lambda: self.inference.latest, self._publish)
         keeper: Keeper | None = None
         if parts.memory is not None:
@@ -118,8 +140,30 @@ class Agent:
             self._stages.append(keeper)
         self._deliveries = self._make_deliveries()
         self.publisher = next(iter(self._deliveries.values()))
-        self.reporter = Reporter(parts, self._sensing, self.inference, self.wording, self.publisher)
+        self.reporter = Reporter(
+            parts, self._sensing, self.inference, self.wording, self.publisher,
+            upkeep.as_json if upkeep is not None else lambda: {"reverted": False, "reason": ""},
+        )  # fmt: skip
+        self.orders = Orders(
+            parts, self.wording.commands, self.wording.take, self.muting, self.reporter,
+            upkeep.reload if upkeep is not None else None,
+        )  # fmt: skip
+        self.reporter.carried_out = lambda: self.orders.carried_out
         self._delivery_steps = dict.fromkeys(self._deliveries, (0, time.monotonic()))
+
+    def _make_muting(self) -> Muting:
+        config = self._parts.config
+        return Muting(
+            {s.name: source for s, source in zip(self._parts.sensors, self._sensing, strict=True)},
+            self._parts.clock,
+            config.node.state_directory / FILE,
+            streams={stream: sensor.name for sensor in config.sensors for stream in sensor.sources},
+            muted=[sensor.name for sensor in config.sensors if sensor.muted],
+        )
+
+    def mute(self, name: str, *, on: bool, for_s: float | None = None) -> None:
+        """Close the device of a sensor, or open it again: see `Muting.mute`. Safe from any thread."""
+        self.muting.mute(name, on=on, for_s=for_s)
 
     def _make_deliveries(self) -> dict[str, Delivery]:
         """By the names of their threads; the first is the one whose state the agent reports."""
@@ -143,7 +187,7 @@ class Agent:
                 topic, payloads.encode(payloads.state(online=False, simulated=simulated)), retain=True
             ),
             command_topics=[
-                *(parts.topics.command(verb) for verb in parts.config.mqtt.commands),
+                *([parts.topics.commands] if parts.config.mqtt.commands else []),
                 *([home.status_topic] if home.enabled else []),
             ],
             on_command=self._received,
@@ -155,7 +199,8 @@ class Agent:
         if incoming.topic == self._parts.config.homeassistant.status_topic:
             self._discovery.on_status(incoming)
         else:
-            self.wording.on_command(incoming)
+            for message in self.orders.on_command(incoming):
+                self._publish(message)
 
     def _publish(self, message: Message) -> None:
         self.publisher.publish(message)
@@ -163,7 +208,6 @@ class Agent:
     def _give_up(self, error: ConfigurationError) -> None:
         """A sensor found that no retry will help: the agent ends, and says why."""
         self._fatal = error
-        self._stop.set()
 
     def stop(self) -> None:
         """End `run`; safe from any thread and from a signal handler."""
@@ -199,9 +243,12 @@ class Agent:
         """Report and feed the watchdog, until told to stop."""
         interval_s = self._notifier.watchdog_interval_s
         fed_s = complained_s = -float("inf")
-        while not self._stop.wait(TICK_S):
+        while not (self._stop.wait(TICK_S) or self._fatal or self._restarting()):
+            self.muting.tick()
             self.reporter.report()
             self._report_recording()
+            for message in self.orders.due():
+                self._publish(message)
             for message in self._discovery.due(connected=self.publisher.status.connected):
                 self._publish(message)
             now_s = time.monotonic()
@@ -213,6 +260,10 @@ class Agent:
             elif interval_s is not None and now_s - fed_s >= interval_s - TICK_S:
                 fed_s = now_s
                 self._notifier.alive()
+
+    def _restarting(self) -> bool:
+        self._restarts = self._upkeep is not None and self._upkeep.over(self.publisher.status)
+        return self._restarts
 
     def _report_recording(self) -> None:
         for message in self._recording.due() if self._recording is not None else ():
@@ -247,7 +298,10 @@ class Agent:
         The recording after the sensors, so that it has everything that they gave.
         """
         _log.info("stopping")
-        self._notifier.stopping()
+        if self._restarts:
+            self._notifier.reloading()
+        else:
+            self._notifier.stopping()
         for worker in workers:
             worker.stop.set()
         self.wording.jobs.wake()
