@@ -162,10 +162,10 @@ def measure(
     before_s, begun_s = sum(served.cpu_times()[:2]), time.monotonic()
     tell(workers, "publish", begun_s + options.seconds)
     tallies: list[Tally] = answers(workers)
-    used_s = sum(served.cpu_times()[:2]) - before_s
     published = sum(sum(tally.published.values()) for tally in tallies)
     ear.pipe.send(published)
     heard: Heard = ear.answer()
+    used_s, took_s = sum(served.cpu_times()[:2]) - before_s, heard.last_s - begun_s
     unique = heard.received - heard.duplicates
     return {
         "nodes": nodes,
@@ -175,7 +175,7 @@ def measure(
         "published": published,
         "payload_bytes": round(sum(tally.payload_bytes for tally in tallies) / published),
         "delivered": unique,
-        "delivered_per_s": round(unique / options.seconds, 1),
+        "delivered_per_s": round(unique / max(took_s, options.seconds), 1),
         "lost": lost_of(tallies, heard),
         "duplicates": heard.duplicates,
         "connections_lost": sum(tally.connections_lost for tally in tallies),
@@ -185,7 +185,7 @@ def measure(
         "broker_mib": round(served.memory_info().rss / 2**20, 1),
         "broker_kib_per_node": round((broker_idle - broker_bare) / nodes / 1024, 1),
         "broker_cpu_us_per_message": round(used_s / published * 1e6, 1),
-        "broker_cpu_percent": round(used_s / options.seconds * 100, 1),
+        "broker_cpu_percent": round(used_s / took_s * 100, 1),
         "load_average": round(os.getloadavg()[0], 2),
     }
 

@@ -29,6 +29,8 @@ class Heard:
     received: int
     duplicates: int
     latency_ms: np.ndarray
+    last_s: float
+    """When the last one came, on the monotonic clock."""
 
 
 class Ear:
@@ -38,6 +40,7 @@ class Ear:
         self.verifier = Verifier()
         self.subscribed = threading.Event()
         self._latency_ms = array("d")
+        self._last_s = 0.0
         self.client = paho.Client(
             CallbackAPIVersion.VERSION2, client_id="fleet-ear", protocol=MQTTProtocolVersion.MQTTv5
         )
@@ -48,6 +51,7 @@ class Ear:
         self.client.loop_start()
 
     def _take(self, _client: Any, _data: Any, message: paho.MQTTMessage) -> None:
+        self._last_s = time.monotonic()
         sent = getattr(message.properties, "CorrelationData", None)
         if sent is not None:
             self._latency_ms.append((time.monotonic_ns() - struct.unpack("!q", sent)[0]) / 1e6)
@@ -72,6 +76,7 @@ class Ear:
             received=self.verifier.received,
             duplicates=self.verifier.duplicates,
             latency_ms=np.array(self._latency_ms),
+            last_s=self._last_s,
         )
 
 

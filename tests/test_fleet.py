@@ -22,7 +22,7 @@ PUBLISHED = {("A", "event"): 3, ("A", "percept/main"): 7, ("B", "event"): 2}
 def lost(numbers: dict[tuple[str, str], tuple[int, int]]) -> int:
     nothing = np.empty(0)
     tallies = [Tally({source: n}, n, 0, nothing, 0) for source, n in PUBLISHED.items()]
-    return lost_of(tallies, Heard(numbers, 0, 0, nothing))
+    return lost_of(tallies, Heard(numbers, 0, 0, nothing, 0.0))
 
 
 def test_what_did_not_come_is_lost_be_it_the_last_the_first_or_all_of_a_source():
