@@ -208,6 +208,7 @@ class Publisher:
         finally:
             self._connection = None
             self.status.connected = False
+            self._settle(connection, flying)  # what was acknowledged before it broke is not sent again
             self._backlog.give_back([one for one in flying.values() if isinstance(one, Message)])
             connection.close()
 
@@ -229,9 +230,10 @@ class Publisher:
         """Send what may be sent, wait, and take in what came."""
         self.status.steps += 1
         self._fill(connection, flying)
-        try:
-            connection.step(timeout_s)
-        finally:  # what was acknowledged before the connection broke is not sent again
+        before = len(connection.acknowledged)
+        connection.step(timeout_s)
+        # Half of what is in flight goes into one commit, while the other half is on its way.
+        if len(connection.acknowledged) == before or 2 * len(connection.acknowledged) >= len(flying):
             self._settle(connection, flying)
         while connection.received:
             self._on_command(connection.received.popleft())
@@ -293,4 +295,5 @@ class Publisher:
                 self._exchange(connection, flying, _STEP_S)
         finally:
             self._connection = None
+            self._settle(connection, flying)
             connection.close()
