@@ -18,6 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from edge_agent import config_errors
 from edge_agent.config_sensors import SensorSettings
+from edge_agent.config_sparkplug import Sparkplug, conflict
 from edge_agent.config_types import FilePath, Frozen, Name, Topic
 from edge_agent.errors import ConfigurationError
 
@@ -25,7 +26,7 @@ DEFAULT_FILES = (Path("edge-agent.toml"), Path("/etc/edge-agent/edge-agent.toml"
 """Where `find` looks when no file is named."""
 
 
-Command = Literal["ask"]
+Command = Literal["ask", "status", "mute", "snapshot", "reload"]
 """The commands that can be switched on."""
 
 
@@ -74,12 +75,25 @@ class Mqtt(Frozen):
     host: str = Field("localhost", min_length=1, description="name or address of the broker")
     port: int = Field(1883, ge=1, le=65535, description="TCP port of the broker (8883 is usual with TLS)")
     protocol: Literal["5", "3.1.1"] = Field("5", description="MQTT version")
+    transport: Literal["tcp", "websockets"] = Field("tcp", description="what carries MQTT")
+    websocket_path: str = Field(
+        "/mqtt", pattern=r"^/[!-~]{0,200}$", description='path of the broker with transport = "websockets"'
+    )
+    session_expiry_s: int = Field(
+        3600, ge=0, le=2**32 - 1, description="seconds for which the broker keeps what is meant for us"
+    )
     username: str | None = Field(None, min_length=1, description="user name; default: none")
     password_file: FilePath | None = Field(None, description="file whose first line is the password")
     tls: Tls | None = Field(None, description="table [mqtt.tls]; default: no TLS")
     keepalive_s: int = Field(30, ge=5, le=65535, description="seconds between signs of life")
     topic_root: Topic = Field("edge", description="first level(s) of every topic")
     commands: tuple[Command, ...] = Field((), description='allowed commands, for example ["ask"]')
+    snapshot_raw: bool = Field(
+        False, description="true: the command snapshot may send sound and pictures as they are"
+    )
+    revert_after_s: int = Field(
+        60, ge=5, le=900, description="seconds after which new broker settings that do not connect are left"
+    )
     queue_limit: int = Field(
         1000, ge=10, le=100_000, description="messages kept while the broker is away; the oldest go first"
     )
@@ -201,6 +215,7 @@ class Config(Frozen):
     mqtt: Mqtt = Field(default_factory=Mqtt, description="table [mqtt]")
     outbox: Outbox = Field(default_factory=Outbox, description="table [outbox]")
     homeassistant: HomeAssistant = Field(default_factory=HomeAssistant, description="table [homeassistant]")
+    sparkplug: Sparkplug = Field(default_factory=Sparkplug, description="table [sparkplug]")
     windows: WindowSettings = Field(default_factory=WindowSettings, description="table [windows]")
     publish: Publish = Field(default_factory=Publish, description="table [publish]")
     memory: MemorySettings = Field(default_factory=MemorySettings, description="table [memory]")
@@ -240,6 +255,13 @@ class Config(Frozen):
             for name in {sensor.name, *sensor.sources}:
                 if owners.setdefault(name, i) != i:
                     raise _repeated(f"sensor.{i}.name", f'two sensors have the name "{name}"', "rename one")
+        return self
+
+    @model_validator(mode="after")
+    def _sparkplug_fits(self) -> Config:
+        needs_json = bool(self.mqtt.commands) or self.homeassistant.enabled
+        if (fault := conflict(self.sparkplug, self.sources, needs_json=needs_json)) is not None:
+            raise _repeated(*fault)
         return self
 
 

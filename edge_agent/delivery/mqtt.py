@@ -51,7 +51,7 @@ _HINTS = {
 
 
 class Connection:
-    """A connection to the broker of `settings`. Its owner empties `received`, `acknowledged` and `refused`.
+    """A connection to the broker of `settings`. Its owner empties the four queues.
 
     `refused` holds (id, why) of messages that an MQTT 5 broker would not take; 3.1.1 cannot say so.
     """
@@ -60,6 +60,7 @@ class Connection:
         self.received: deque[Incoming] = deque()
         self.acknowledged: deque[int] = deque()
         self.refused: deque[tuple[int, str]] = deque()
+        self.subscribed: deque[int] = deque()
         self.connected = False
         self.receive_maximum = _RECEIVE_MAXIMUM
         """How many messages the broker takes before it acknowledged the first (3.2.2.3.3)."""
@@ -172,10 +173,10 @@ class Connection:
         with contextlib.suppress(OSError):
             self._wake_writer.send(b"\0")
 
-    def send(self, message: Message) -> int:
-        """Publish with QoS 1; the returned id appears in `acknowledged` when the broker has it."""
+    def send(self, message: Message, qos: int = 1) -> int:
+        """Publish; the returned id appears in `acknowledged` when the broker has it (QoS 0: when it left)."""
         properties = _publishing(message.correlation, message.expiry_s) if self._v5 else None
-        info = self._client.publish(message.topic, message.payload, 1, message.retain, properties)
+        info = self._client.publish(message.topic, message.payload, qos, message.retain, properties)
         return info.mid
 
     @contextmanager
@@ -201,14 +202,21 @@ class Connection:
         )
         return self._client.publish(message.topic, message.payload, 1, message.retain, properties).mid
 
-    def subscribe(self, topic: str) -> None:
-        """Ask for a topic or filter with QoS 1; a refusal by the broker fails the next `step`."""
-        self._client.subscribe(topic, qos=1)
+    def subscribe(self, topic: str) -> int:
+        """Ask for a topic or filter with QoS 1; a refusal by the broker fails the next `step`.
 
-    def close(self) -> None:
-        """Say goodbye when still connected (the broker then forgets the will) and free the sockets."""
+        The returned id appears in `subscribed` when the broker has agreed.
+        """
+        return self._client.subscribe(topic, qos=1)[1] or 0
+
+    def close(self, *, with_will: bool = False) -> None:
+        """Say goodbye when still connected and free the sockets.
+
+        The broker then forgets the will, unless it is asked to say it (`with_will`, 3.14.2.1; MQTT 5 only).
+        """
         self._client.on_disconnect = None
-        self._client.disconnect()
+        said = ReasonCode(PacketTypes.DISCONNECT, "Disconnect with will message")
+        self._client.disconnect(said if with_will and self._v5 else None)
         self._client.loop_misc()
         wire = self._client.socket()
         if wire is not None:
@@ -234,7 +242,8 @@ class Connection:
         else:
             self.acknowledged.append(mid)
 
-    def _on_subscribe(self, _client: Any, _data: Any, _mid: int, reasons: Any, _props: Any) -> None:
+    def _on_subscribe(self, _client: Any, _data: Any, mid: int, reasons: Any, _props: Any) -> None:
+        self.subscribed.append(mid)
         for reason in reasons:
             if reason.is_failure:
                 self._failure = _refused(f"the broker refused a subscription: {reason}", reason)
