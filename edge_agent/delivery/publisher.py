@@ -208,9 +208,9 @@ class Publisher:
         finally:
             self._connection = None
             self.status.connected = False
+            connection.close()
             self._settle(connection, flying)  # what was acknowledged before it broke is not sent again
             self._backlog.give_back([one for one in flying.values() if isinstance(one, Message)])
-            connection.close()
 
     def _welcome(self, connection: Connection) -> None:
         """A new connection: states first (birth is one), then the commands we take."""
@@ -295,5 +295,5 @@ class Publisher:
                 self._exchange(connection, flying, _STEP_S)
         finally:
             self._connection = None
-            self._settle(connection, flying)
             connection.close()
+            self._settle(connection, flying)
