@@ -118,7 +118,8 @@ class Agent:
             self._stages.append(keeper)
         self._deliveries = self._make_deliveries()
         self.publisher = next(iter(self._deliveries.values()))
-        self.reporter = Reporter(parts, self._sensing, self.inference, self.wording, self.publisher)
+        beside = self._deliveries.get("sparkplug") if len(self._deliveries) > 1 else None
+        self.reporter = Reporter(parts, self._sensing, self.inference, self.wording, self.publisher, beside)
         self._delivery_steps = dict.fromkeys(self._deliveries, (0, time.monotonic()))
 
     def _make_deliveries(self) -> dict[str, Delivery]:

@@ -362,6 +362,29 @@ def test_history_keeps_its_time_and_order_and_comes_behind_what_is_live(broker: 
         assert host.devices["perception"].values["activity/Label"] == "seated"
 
 
+def test_nothing_is_lost_where_connections_break_in_the_middle(broker: Mosquitto, tmp_path: Path):
+    host, expected = Host(), set()
+    with (
+        HostClient(broker.port, host) as client,
+        Proxy(broker.port) as proxy,
+        running(proxy.port, tmp_path) as node,
+    ):
+        born(client)
+        for n in range(600):
+            node.publish(percept("walking", n, probability=n / 1000))
+            expected.add(n / 1000)
+            if n % 150 == 75:
+                proxy.drop()
+
+        def told() -> set[float]:
+            live = {one.metrics.get("gaze/x_cm") for one in list(host.heard)}
+            return (live | {value for _, name, _, value in list(host.old) if name == "gaze/x_cm"}) - {None}
+
+        client.wait(lambda: expected <= told(), "all of them", 60)
+        wait_for(lambda: node.queued == 0, 30, "the receipts")
+        assert told() == expected
+
+
 def test_in_memory_history_is_told_too(broker: Mosquitto, tmp_path: Path):
     host = Host()
     with (
