@@ -140,9 +140,10 @@ class Agent:
             self._stages.append(keeper)
         self._deliveries = self._make_deliveries()
         self.publisher = next(iter(self._deliveries.values()))
+        beside = self._deliveries.get("sparkplug") if len(self._deliveries) > 1 else None
         self.reporter = Reporter(
             parts, self._sensing, self.inference, self.wording, self.publisher,
-            upkeep.as_json if upkeep is not None else lambda: {"reverted": False, "reason": ""},
+            upkeep.as_json if upkeep is not None else lambda: {"reverted": False, "reason": ""}, beside,
         )  # fmt: skip
         self.orders = Orders(
             parts, self.wording.commands, self.wording.take, self.muting, self.reporter,
