@@ -93,7 +93,7 @@ class Orders:
         return said
 
     def _carry_out(self, order: Order) -> list[Message]:
-        carry_out = {
+        carry_out: Callable[[], list[Message]] = {
             "status": lambda: self._done(order, self._reports.status()),
             "snapshot": lambda: self._done(order, self._reports.snapshot()),
             "mute": lambda: self._mute(order),

@@ -173,6 +173,7 @@ class Reporter:
                 "dropped": self._publisher.dropped,
                 "acknowledged": delivery.acknowledged,
                 "refused": delivery.refused,
+                "deferred": delivery.deferred,
             },
             "language": {"ready": worker.ready, "reason": worker.reason, **_language(worker.counters)},
             "commands": {
