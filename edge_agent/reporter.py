@@ -230,6 +230,7 @@ def _delivery(delivery: Delivery) -> Json:
         "dropped": delivery.dropped,
         "acknowledged": status.acknowledged,
         "refused": status.refused,
+        "deferred": status.deferred,
     }
 
 
