@@ -223,6 +223,19 @@ DIALOGS = [
     (["How often was the room occupied yesterday?", "are you sure?"], "HowOften", "percent"),
     (["Is the room occupied?", "how long has it been so?"], "Ongoing", "The room is" and "room is"),
     (["Is the room occupied?", "and before that?"], "Before", "room is"),
+    (["Is the room occupied?", "and yesterday?"], "Timeline", "room is"),
+    (["Was the room occupied yesterday?", "for how long?"], "HowLong", "occupied"),
+    (["Was the room occupied yesterday?", "how often was that?"], "HowOften", "occupied"),
+    (["Was the room occupied yesterday?", "when was that?"], "LastTime", "occupied"),
+    (["How often was the room occupied yesterday?", "and the first time?"], "FirstTime", "I first read"),
+    (["Was the room occupied yesterday?", "for how long?", "are you sure?"], "HowLong", "percent sure"),
+    (
+        ["Was the room occupied yesterday?", "for how long?", "and today?", "which sensor told you?"],
+        "HowLong",
+        "air sensor",
+    ),
+    (["Why was the room occupied yesterday?"], "Whether", "I cannot tell why, only what I read."),
+    (["Why were there three people in the room between 6:30 and 6:31 today?"], "Whether", "there is no why"),
 ]
 
 
@@ -256,6 +269,14 @@ REFUSED = [
     ("What will happen tomorrow?", "not happened yet"),
     ("When was the person not walking?", "without the word not"),
     ("What happened on the 31st of February?", "no date"),
+    ("Why was the door open?", "look back for"),
+    ("Was the door open?", "look back for"),
+    ("Did the postman come?", "look back for"),
+    ("Were the windows closed yesterday?", "look back for"),
+    ("Who was in the kitchen yesterday?", "look back for"),
+    ("When was that?", "the whole question"),
+    ("How often?", "the whole question"),
+    ("Was the barometer working yesterday?", "no barometer"),
 ]
 
 
@@ -272,7 +293,8 @@ def test_what_cannot_be_answered_is_refused_with_help(world: World, question: st
     "question",
     [
         "what is the person doing?", "is the room occupied?", "how many people are in the room?",
-        "what do you hear?", "good morning", "how are you today?", "how do you know that?",
+        "what do you hear?", "good morning", "what was that?",
+        "were you trained on this?", "how are you today?", "how do you know that?",
         "which sensor do you trust?", "how sure are you?",
         "is anything unusual?", "",
     ],

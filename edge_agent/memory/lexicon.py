@@ -10,7 +10,6 @@ from edge_agent.manifest import Manifest, Slot, TaskHead
 from edge_agent.memory.clock_words import NUMBERS
 from edge_agent.memory.queries import Target
 from edge_agent.perception import vocabulary
-from edge_agent.perception.answer import topics_of
 from edge_agent.perception.vocabulary import has_words
 
 _IRREGULAR = {
@@ -98,7 +97,6 @@ class Lexicon:
         self.slots: list[Slot] = [s for s in manifest.slots if s.name in configured]
         own = set(configured)
         self.heads: list[TaskHead] = [t for t in manifest.tasks if manifest.serving(t.name) & own]
-        self._numbers = [t for t in topics_of(manifest) if t.sentence]
         self._labels = {
             head.name: [
                 (label, [stems(phrase), stems(label)])
@@ -145,10 +143,6 @@ class Lexicon:
     def concerned(self, asked: str) -> tuple[str, ...]:
         """The heads that a question is about by their words."""
         return tuple(h.name for h in self.heads if vocabulary.concerns(asked, h.words))
-
-    def measures(self, asked: str) -> bool:
-        """Whether a question is about a number that is measured."""
-        return any(vocabulary.concerns(asked, topic.words) for topic in self._numbers)
 
     def named_slots(self, asked: str) -> tuple[str, ...]:
         """The configured slots that a question names."""
