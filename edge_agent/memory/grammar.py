@@ -14,7 +14,7 @@ from edge_agent.memory import phrases
 from edge_agent.memory.clock_words import day_bounds_ns, local
 from edge_agent.memory.database import EVER_NS
 from edge_agent.memory.lexicon import Lexicon
-from edge_agent.memory.measured import Measured
+from edge_agent.memory.measured import Measured, Wanted
 from edge_agent.memory.number_grammar import NumberGrammar
 from edge_agent.memory.queries import (
     Availability,
@@ -30,12 +30,14 @@ from edge_agent.memory.queries import (
     Unusual,
     Whether,
 )
+from edge_agent.memory.second_parser import SecondParser
 from edge_agent.perception.answer import join
 from edge_agent.perception.prompt import normalise_question
 
 _OFTEN = re.compile(r"\b(how often|how many times|how frequently|(?:number|count) of times)\b")
 _LONG = re.compile(r"\b(how long|how much time|how much of the time|since when|for how many)\b")
-_FIRST = re.compile(r"\bfirst\b|\bearliest\b|\bwhen did .* (start|begin)\b")
+_AGO = re.compile(r"\b(how long ago|how long (is|has) it (been )?since|most recent|latest|previous)\b")
+_FIRST = re.compile(r"\bfirst\b|\binitial\b|\bearliest\b|\bwhen did .* (start|begin)\b")
 _WHEN = re.compile(
     r"\bwhen\b|\bwhat time\b|\blast time\b|\bmost recent|\bat what\b|\blast (heard|saw|read)\b"
 )
@@ -66,6 +68,8 @@ _EMPTY = re.compile(
 _NOT = re.compile(r"\bnot\b|n't\b|\bwithout\b|\bnever\b")
 _WHY = re.compile(r"(and |so |but )?(why|how come|what made|what caused|for what reason)\b")
 _OF_ITSELF = re.compile(r"\b(you|your|that|this|these|it|i)\b")
+_NOT_PERCEIVED = "not perceived"
+_POSSESSIVE = re.compile(r"\b(\w+day|morning|night|evening|afternoon)'s\b")
 _NOUN_SENSOR = re.compile(r"\bsensors?\b")
 
 
@@ -84,12 +88,14 @@ class Grammar:
         self.lexicon = lexicon
         self.zone = zone
         self.numbers = NumberGrammar(lexicon.manifest, frozenset(slot.name for slot in lexicon.slots))
+        self._second = SecondParser(lexicon, self.numbers)
 
     def parse(self, question: str, now_ns: int) -> Query | Measured | Refused | None:
         """The query, or why there is none, or None where the question is not about the past."""
         asked = normalise_question(question)
         if _SMALL_TALK.search(asked) or _HOW_KNOWN.match(asked):
             return None
+        asked = _POSSESSIVE.sub(r"\1", asked)
         asked, limit = self.numbers.without_limit(asked)
         try:
             when = phrases.find(asked, now_ns, self.zone)
@@ -102,6 +108,7 @@ class Grammar:
             if isinstance(found, str):
                 return Refused(found, "another unit")
             query = found or query
+        query = self._reconsidered(query, rest, when, now_ns)
         about_past = query is not None or when is not None
         if about_past and (absent := self.lexicon.absent(rest)):
             missing = join((f"no {name}" for name in absent), "and")
@@ -110,6 +117,24 @@ class Grammar:
             return Refused(
                 "I keep what was read, not what was not. Please ask it without the word not.", "a negation"
             )
+        return query
+
+    def _reconsidered(
+        self,
+        query: Query | Measured | Refused | None,
+        rest: str,
+        when: phrases.TimePhrase | None,
+        now_ns: int,
+    ) -> Query | Measured | Refused | None:
+        """What the rules leave open goes to the second parser, where the question has a time."""
+        if when is None or _WHY.match(rest):
+            return query
+        if isinstance(query, Measured):
+            default = query.limit is None and query.wanted is Wanted.RANGE
+            return self._second.improved(query, rest) if default else query
+        listed = isinstance(query, Timeline) and self.lexicon.target(rest) is not None
+        if query is None or listed or (isinstance(query, Refused) and query.reason == _NOT_PERCEIVED):
+            return self._second.parse(rest, self.span(when, now_ns)) or query
         return query
 
     def _is_of_number(self, rest: str) -> bool:
@@ -154,22 +179,24 @@ class Grammar:
         self, rest: str, when: phrases.TimePhrase | None, now_ns: int, *, past: bool
     ) -> Query | Refused | None:
         """How often, how long, when: a question about one label."""
-        often, long = _OFTEN.search(rest), _LONG.search(rest)
-        if not (often or long or (past and (_WHEN.search(rest) or _FIRST.search(rest)))):
+        ago, often = _AGO.search(rest) is not None, _OFTEN.search(rest) is not None
+        long = _LONG.search(rest) is not None and not ago
+        if not (often or long or ago or (past and (_WHEN.search(rest) or _FIRST.search(rest)))):
             return None
         target = self.lexicon.target(rest)
-        ever = self.span(when, now_ns, ever=True)
         if target is None:
             concerned = self.lexicon.concerned(rest)
             if past and long and len(concerned) == 1 and when is None and _ONGOING.search(rest):
                 return Ongoing(Target(concerned[0], ()))
             return self._unknown() if past else None
-        if often:
-            return HowOften(target, self.span(when, now_ns))
-        if long:
-            ongoing = when is None and _ONGOING.search(rest) and not re.search(r"\b(was|were|did)\b", rest)
-            return Ongoing(target) if ongoing else HowLong(target, self.span(when, now_ns))
-        return FirstTime(target, self.span(when, now_ns)) if _FIRST.search(rest) else LastTime(target, ever)
+        if not (long or often):
+            first = _FIRST.search(rest) and not ago
+            span = self.span(when, now_ns, ever=not first)
+            return FirstTime(target, span) if first else LastTime(target, span)
+        ongoing = when is None and _ONGOING.search(rest) and not re.search(r"\b(was|were|did)\b", rest)
+        if long and not often and ongoing:
+            return Ongoing(target)
+        return (HowOften if often else HowLong)(target, self.span(when, now_ns))
 
     def _told(
         self, rest: str, when: phrases.TimePhrase | None, now_ns: int, *, past: bool
@@ -194,7 +221,7 @@ class Grammar:
     def _unknown(self) -> Refused:
         return Refused(
             f"I cannot tell that from what I perceive. I can look back for {self._examples()}.",
-            "not perceived",
+            _NOT_PERCEIVED,
         )
 
     def _examples(self) -> str:

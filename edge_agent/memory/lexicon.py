@@ -152,6 +152,11 @@ class Lexicon:
         """The sensors that a question names and that are not there."""
         return vocabulary.absent_sensors(asked, self.slots)
 
+    def label_stems(self, target: Target) -> set[str]:
+        """The stems of all words for some labels."""
+        forms = [form for label, both in self._labels[target.head] if label in target.labels for form in both]
+        return set[str]().union(*forms)
+
     def phrase(self, head: str, label: str) -> str:
         """How a label is said."""
         found = self.manifest.task(head)
