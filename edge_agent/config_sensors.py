@@ -19,6 +19,8 @@ class Stream(Frozen):
 class _Sensor(Frozen):
     """What every kind says of itself."""
 
+    muted: bool = Field(False, description="true: its device stays closed until it is told otherwise")
+
     @property
     def invented(self) -> bool:
         """Whether what it gives is invented, as far as the configuration tells."""

@@ -25,7 +25,7 @@ Truth = Callable[["View", str, Json], str]
 """(view, task, percept) -> the label that the recording's makers wrote down; "" where there is none."""
 _BAR = 12
 _SENTENCES = 3
-_STATE_STYLES = {"online": "green", "degraded": "yellow", "offline": "red"}
+_STATE_STYLES = {"online": "green", "degraded": "yellow", "offline": "red", "muted": "dim"}
 _PLAIN_EVERY_S = 5.0
 
 

@@ -25,6 +25,7 @@ from edge_agent.delivery.message import Incoming, Message
 from edge_agent.delivery.publisher import Publisher
 from edge_agent.errors import ConfigurationError, EdgeAgentError
 from edge_agent.memory.keeper import Keeper
+from edge_agent.muting import FILE, Muting
 from edge_agent.reporter import Reporter
 from edge_agent.sensors.simulated_serial import SimulatedSerial
 from edge_agent.stages import Acquisition, Inference, Stage
@@ -106,6 +107,7 @@ class Agent:
         self._fatal: ConfigurationError | None = None
         self._stop = stop or threading.Event()
         self._sensing = [Acquisition(s, parts.clock, self._give_up) for s in parts.sensors]
+        self.muting = self._make_muting()
         self.wording = Wording(parts, lambda: self.inference.latest, self._publish)
         keeper: Keeper | None = None
         if parts.memory is not None:
@@ -118,6 +120,20 @@ class Agent:
         self.publisher = self._make_publisher()
         self.reporter = Reporter(parts, self._sensing, self.inference, self.wording, self.publisher)
         self._delivery_steps = (0, time.monotonic())
+
+    def _make_muting(self) -> Muting:
+        config = self._parts.config
+        return Muting(
+            {s.name: source for s, source in zip(self._parts.sensors, self._sensing, strict=True)},
+            self._parts.clock,
+            config.node.state_directory / FILE,
+            streams={stream: sensor.name for sensor in config.sensors for stream in sensor.sources},
+            muted=[sensor.name for sensor in config.sensors if sensor.muted],
+        )
+
+    def mute(self, name: str, *, on: bool, for_s: float | None = None) -> None:
+        """Close the device of a sensor, or open it again: see `Muting.mute`. Safe from any thread."""
+        self.muting.mute(name, on=on, for_s=for_s)
 
     def _make_publisher(self) -> Publisher:
         parts = self._parts
@@ -187,6 +203,7 @@ class Agent:
         interval_s = self._notifier.watchdog_interval_s
         fed_s = complained_s = -float("inf")
         while not self._stop.wait(TICK_S):
+            self.muting.tick()
             self.reporter.report()
             self._report_recording()
             for message in self._discovery.due(connected=self.publisher.status.connected):

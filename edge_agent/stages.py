@@ -25,6 +25,7 @@ from edge_agent.flow import FlowMeter, flow_of
 from edge_agent.mailbox import Mailbox
 from edge_agent.memory.keeper import Keeper
 from edge_agent.memory.notes import Event
+from edge_agent.muting import Either
 from edge_agent.perception import facts
 from edge_agent.perception.taught import question_of
 from edge_agent.types import Chunk, Clock, Conditioning, Percept, Sensor, SensorState, Window
@@ -67,6 +68,9 @@ class Acquisition:
         self.healths = healths_of(sensor)
         self.simulated: dict[str, bool] = {}
         self.finished = False
+        self._silent = self._wanted_silent = False
+        self._lock = threading.Lock()
+        self._turn = threading.Event()
         self._sensor = sensor
         self._clock = clock
         self._failed = failed
@@ -74,22 +78,53 @@ class Acquisition:
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` or the end of a recording. A fault in a driver is logged and tried again."""
-        while not stop.is_set():
-            try:
-                for chunk in self._sensor.chunks(stop):
-                    self._take(chunk)
-            except ConfigurationError as error:
-                self._offline(str(error))
-                self._failed(error)
-                return
-            except Exception as error:  # noqa: BLE001  # whatever a driver does, the others go on
-                _log.exception("%s failed", self.name)
-                self._offline(f"{type(error).__name__}: {error}")
-                self._sensor.health.errors += 1
-                stop.wait(_RESTART_S)
+        while not (self.finished or stop.is_set()):
+            turn = self._begin(stop)
+            if self._wanted_silent:
+                self._silent = True
+                self._say(SensorState.MUTED, "muted")
+                turn.wait()
             else:
-                break
+                self._silent = False
+                self.finished = self._acquire(turn) or self.finished
         self.finished = True
+
+    def _begin(self, stop: threading.Event) -> Either:
+        """What ends a turn, in which the device is open or stays closed: `stop`, or the other is wanted."""
+        with self._lock:
+            self._turn = Either(stop)
+            self._moved_ns = self._clock.monotonic_ns()
+            return self._turn
+
+    def mute(self, *, on: bool) -> None:
+        """Close the device soon, or open it again; `muted` tells when. Safe from any thread."""
+        with self._lock:
+            if on != self._wanted_silent:
+                self._wanted_silent = on
+                self._turn.set()
+
+    @property
+    def muted(self) -> bool:
+        """Whether the device is closed because it was muted."""
+        return self._wanted_silent and (self._silent or self.finished)
+
+    def _acquire(self, turn: Either) -> bool:
+        """Take what the sensor gives until `turn` is over; whether nothing more will come."""
+        try:
+            for chunk in self._sensor.chunks(turn):
+                if not self._wanted_silent:
+                    self._take(chunk)
+        except ConfigurationError as error:
+            self._say(SensorState.OFFLINE, str(error))
+            self._failed(error)
+            return True
+        except Exception as error:  # noqa: BLE001  # whatever a driver does, the others go on
+            _log.exception("%s failed", self.name)
+            self._say(SensorState.OFFLINE, f"{type(error).__name__}: {error}")
+            self._sensor.health.errors += 1
+            turn.wait(_RESTART_S)
+            return False
+        return not turn.is_set()
 
     def _take(self, chunk: Chunk) -> None:
         self._moved_ns = self._clock.monotonic_ns()
@@ -97,9 +132,9 @@ class Acquisition:
         if (oldest := self.chunks.put(chunk)) is not None and oldest.sensor in self.healths:
             self.healths[oldest.sensor].dropped_chunks += 1
 
-    def _offline(self, reason: str) -> None:
+    def _say(self, state: SensorState, reason: str) -> None:
         for health in self.healths.values():
-            health.state, health.reason = SensorState.OFFLINE, reason
+            health.state, health.reason = state, reason
 
     @property
     def problem(self) -> str:

@@ -23,11 +23,12 @@ Values = npt.NDArray[np.float32 | np.float64]
 
 
 class SensorState(StrEnum):
-    """What a sensor says of itself on `edge/<node>/sensor/<name>/state`."""
+    """What is said of a sensor on `edge/<node>/sensor/<name>/state`; muted: told to be silent, and closed."""
 
     ONLINE = "online"
     OFFLINE = "offline"
     DEGRADED = "degraded"
+    MUTED = "muted"
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,7 @@ class I2cBuilder:
             units=wanted[1],
             shares=shares,
             simulated=invented,
+            release=bus.close,  # its neighbours open it again with their next exchange
         )
 
     def _simulated(self, settings: I2cSensor, chip: Chip) -> SimulatedChip:

@@ -35,7 +35,8 @@ class I2CSensor:
     """One chip. `make` gives a fresh driver at every start; `names` and `units` are those of its slot.
 
     `shares` says that other chips fill the rest of the slot: what this one lacks is then no defect.
-    `channels` is Chunk.sensor -> what its columns are. ConfigurationError where they cannot fill the slot.
+    `channels` is Chunk.sensor -> what its columns are. `release` is called when it lets go of its chip.
+    ConfigurationError where they cannot fill the slot.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class I2CSensor:
         shares: bool = False,
         simulated: bool = False,
         rng: random.Random | None = None,
+        release: Callable[[], None] = lambda: None,
     ) -> None:
         self.name = name
         self.slot = slot
@@ -64,11 +66,20 @@ class I2CSensor:
         self._make = make
         self._clock = clock
         self._simulated = simulated
+        self._release = release
         self._rng = rng or random.Random()
         self._last_ns = 0
 
     def chunks(self, stop: threading.Event) -> Iterator[Chunk]:
         """See types.Sensor."""
+        try:
+            yield from self._live(stop)
+        finally:
+            self._release()
+            self._set(SensorState.OFFLINE, "stopped")
+
+    def _live(self, stop: threading.Event) -> Iterator[Chunk]:
+        """Start the chip and read it, again and again, until `stop`."""
         failures = 0
         while not stop.is_set():
             try:
@@ -87,7 +98,6 @@ class I2CSensor:
                 self._set(SensorState.OFFLINE, _reason(error))
                 failures = min(failures + 1, 8)
                 self._wait(self._rng.uniform(0, min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2**failures)), stop)
-        self._set(SensorState.OFFLINE, "stopped")
 
     def _poll(self, driver: Driver, stop: threading.Event) -> Iterator[Chunk]:
         """Read at the driver's pace until an error ends this start of the chip."""
