@@ -1,0 +1,1 @@
+"""Recognisers behind the protocol Transcriber, each loaded when it is chosen."""
