@@ -31,6 +31,7 @@ from edge_agent.sensors.simulated_serial import SimulatedSerial
 from edge_agent.stages import Acquisition, Inference, Stage
 from edge_agent.systemd import Notifier
 from edge_agent.types import Chunk, Clock, Sensor
+from edge_agent.voicing import voice_of
 from edge_agent.wording import Wording
 
 TICK_S = 0.25
@@ -118,6 +119,9 @@ class Agent:
         if keeper is not None:
             self._stages.append(keeper)
         self.publisher = self._make_publisher()
+        self.voice = voice_of(parts, self._sensing, self.wording, self._publish, self._give_up)
+        if self.voice is not None:
+            self._stages += self.voice.stages
         self.reporter = Reporter(parts, self._sensing, self.inference, self.wording, self.publisher)
         self._delivery_steps = (0, time.monotonic())
 
@@ -183,6 +187,8 @@ class Agent:
         recording: list[Worker] = []
         delivery = Worker(threading.Thread(), threading.Event())
         self._parts.language.start()
+        if self.voice is not None:
+            self.voice.start()
         try:
             self.publisher.open()
             delivery = begin("delivery", self.publisher.run)
@@ -253,6 +259,8 @@ class Agent:
             worker.stop.set()
         self.wording.jobs.wake()
         self._parts.language.stop()
+        if self.voice is not None:
+            self.voice.stop()
         alive = join(workers, STOP_S)
         for worker in recording:
             worker.stop.set()

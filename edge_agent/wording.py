@@ -28,6 +28,8 @@ class Job:
     question: str
     request: Request | None
     percept: Percept | None
+    done: Callable[[Answer], None] | None = None
+    """Hears the answer as well, in the thread that words it; must not wait."""
 
 
 class Wording:
@@ -91,6 +93,8 @@ class Wording:
         else:
             self.answered += 1
             self._reply(job.request, payloads.encode(body))
+        if job.done is not None:
+            job.done(answer)
 
     def _recalled(self, job: Job) -> Answer | None:
         """The answer to a question about the past; None for any other."""
