@@ -5,7 +5,7 @@ A decoder gets the words it needs and no others: so it takes 6 MiB and 10 ms ins
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,11 @@ def pronunciations(words: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """How to say those of `words` that are in the dictionary. Raises VoiceError."""
     known = _dictionary()
     return {word: known[word] for word in dict.fromkeys(words) if word in known}
+
+
+def vocabulary() -> Collection[str]:
+    """Every word of the dictionary. Raises VoiceError."""
+    return _dictionary().keys()
 
 
 def pcm(samples: Float32) -> bytes:

@@ -1,0 +1,125 @@
+"""What may be asked aloud, as a grammar: of one model, the sensors that are installed, and how people ask.
+
+Made anew from the manifest and the configuration at each start, and always the same from the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from edge_agent.manifest import Manifest
+from edge_agent.memory.lexicon import Lexicon
+from edge_agent.perception.answer import topics_of
+from edge_agent.voice import forms, labels_said, sphinx
+from edge_agent.voice.jsgf import Rules
+
+NAME = "questions"
+_LETTERS = {"a_m": ("EY EH M",), "p_m": ("P IY EH M",)}
+_MEASURED = (
+    "what is the {0}", "how {0} is it [ in the room | in here ]", "is it {0} [ in the room | in here ]",
+    "how {0} is the ( air | room )", "is the ( air | room ) {0}", "what about the {0}", "how is the {0}",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class SpokenGrammar:
+    """`rules` are its sentences, `words` how each is said; `left_out` has what nobody knows how to say."""
+
+    rules: Rules
+    words: sphinx.Pronunciations
+    left_out: tuple[str, ...]
+
+    @property
+    def jsgf(self) -> str:
+        """The grammar as text."""
+        return self.rules.text(NAME)
+
+
+def make_grammar(manifest: Manifest, slots: Collection[str], names: Iterable[str] = ()) -> SpokenGrammar:
+    """The grammar of a model with sensors in `slots`; `names` are what the configuration calls them.
+
+    Raises VoiceError when the dictionary is missing.
+    """
+    lexicon = Lexicon(manifest, slots)
+    texts = {**forms.TIME, **forms.PRESENT, **forms.PAST, **forms.TOP}
+    texts |= _about_labels(lexicon, sphinx.vocabulary())
+    texts |= _about_sensors(lexicon, names) | _about_now(lexicon, set(slots))
+    rules = Rules({name: text for name, text in texts.items() if text}, "question")
+    said = rules.words()
+    words = {**sphinx.pronunciations(said), **{w: p for w, p in _LETTERS.items() if w in said}}
+    unknown = [word for word in said if word not in words]
+    return SpokenGrammar(rules.without(set(unknown)), words, tuple(unknown))
+
+
+def _about_labels(lexicon: Lexicon, known: Collection[str]) -> dict[str, str]:
+    things: dict[str, None] = {}
+    sounds: dict[str, None] = {}
+    parts: dict[str, dict[str, dict[str, None]]] = defaultdict(lambda: defaultdict(dict))
+    for head in lexicon.heads:
+        for label in head.labels:
+            for thing in labels_said.things(head, label, lexicon, known):
+                things[thing] = None
+                if "like" in head.readout:
+                    sounds[thing] = None
+            for clause in labels_said.clauses(head, label, lexicon, known):
+                group = parts[clause.subject]
+                group["ing"][clause.ing] = None
+                group["be" if not clause.base else "past"][clause.past or clause.ing] = None
+                if clause.base:
+                    group["base"][clause.base] = None
+                    group["done"][clause.done] = None
+    return {
+        "thing": f"[ a | the | any ] ( {_any(things)} )" if things else "",
+        "start": f"the ( {_any(sounds)} )" if sounds else "",
+        "spent": _any(parts[labels_said.SOMEONE]["ing"]),
+        "clause_ing": _clauses(parts, "{s} [ /0.2/ <last> ] ( {ing} )"),
+        "clause_base": _clauses(parts, "{s} [ /0.2/ <last> ] ( {base} )"),
+        "clause_done": _clauses(parts, "{s} [ /0.2/ ever ] ( {done} )", "{s} been ( {ing} )"),
+        "clause_been": _clauses(parts, "{s} been ( {ing} )"),
+        "clause_past": _clauses(parts, "{s} ( {past} )", "{s} was ( {ing} )"),
+    }
+
+
+def _clauses(parts: dict[str, dict[str, dict[str, None]]], *patterns: str) -> str:
+    said = []
+    for subject, group in parts.items():
+        alternatives = {kind: _any(words) for kind, words in group.items()}
+        for pattern in patterns:
+            wanted = set(re.findall(r"\{(\w+)\}", pattern)) - {"s"}
+            if wanted <= alternatives.keys():
+                said.append(f"/{len(group['ing'])}/ " + pattern.format(s=subject, **alternatives))
+    return " | ".join(said)
+
+
+def _about_sensors(lexicon: Lexicon, names: Iterable[str]) -> dict[str, str]:
+    own = [slot.description.lower() for slot in lexicon.slots]
+    own += [f"the {name.lower().replace('_', ' ').replace('-', ' ')}" for name in names]
+    return {"sensor": _any(dict.fromkeys(filter(_sayable, own)))}
+
+
+def _about_now(lexicon: Lexicon, slots: set[str]) -> dict[str, str]:
+    manifest = lexicon.manifest
+    heads = [h.question for h in manifest.heads if manifest.serving(h.name) & slots]
+    measured = [t for t in topics_of(manifest) if t.sentence and t.slots & slots]
+    words = dict.fromkeys(word for topic in measured for word in topic.words if _sayable(word))
+    questions = [_tidy(question) for question in heads]
+    return {
+        "manifest_question": _any(dict.fromkeys(filter(_sayable, questions))),
+        "measured": _any(words),
+        "measure_question": _any(pattern.format("<measured>") for pattern in _MEASURED) if words else "",
+    }
+
+
+def _any(alternatives: Iterable[str]) -> str:
+    return " | ".join(filter(None, alternatives))
+
+
+def _tidy(text: str) -> str:
+    return re.sub(r"[^a-z' ]", "", text.lower()).strip()
+
+
+def _sayable(text: str) -> bool:
+    return re.fullmatch(r"[a-z' ]+", text) is not None

@@ -1,0 +1,142 @@
+"""How the classes of a model are spoken of: "the dog barking", "did the dog bark", "the dog has barked".
+
+Made from the phrases and names of a manifest by rules of English; what memory's own lexicon then does not
+take for the class that was meant is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from edge_agent.manifest import TaskHead
+from edge_agent.memory.lexicon import Lexicon
+
+SOMEONE = "<someone>"
+_HEARD = "sounds like"
+_VOWELS = "aeiou"
+_PAST = {
+    "sit": ("sat", "sat"), "stand": ("stood", "stood"), "fall": ("fell", "fallen"), "lie": ("lay", "lain"),
+    "run": ("ran", "run"), "cry": ("cried", "cried"), "crow": ("crowed", "crowed"),
+    "drive": ("drove", "driven"), "sleep": ("slept", "slept"), "rise": ("rose", "risen"),
+    "leave": ("left", "left"), "go": ("went", "gone"),
+}  # fmt: skip
+"""base -> (past, participle)"""
+_PARTICIPLES = {participle: base for base, (_, participle) in _PAST.items()}
+_GERUNDS = {"lying": "lie"}
+_PLACE = re.compile(r"\b(in|on|at) (?!the\b|an?\b|foot\b|front\b)(?=\w)")
+_WEATHER = frozenset(["rain", "snow", "hail", "thunder"])
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """What someone or something does or is; `base` is empty where it only is."""
+
+    subject: str
+    ing: str
+    base: str = ""
+    past: str = ""
+    done: str = ""
+
+
+def clauses(head: TaskHead, label: str, lexicon: Lexicon, known: Collection[str]) -> list[Clause]:
+    """The clauses about one label, of words in `known`."""
+    made = dict.fromkeys(c for form in _forms(head, label) for c in _clauses(head, form, known))
+    return [c for c in made if _meant(head, label, lexicon, f"was {_plain(c.subject)} {c.ing}")]
+
+
+def things(head: TaskHead, label: str, lexicon: Lexicon, known: Collection[str]) -> list[str]:
+    """The names of one label as of something that is there or is heard; none where it is a state."""
+    readout = head.readout.strip().lower()
+    heard = _HEARD in readout
+    if _subject(readout):
+        return []
+    made: dict[str, None] = {}
+    for form in _forms(head, label):
+        words = form.split()
+        made[form] = None
+        if heard and len(words) > 1:
+            made[words[0]] = None
+            if words[-1].endswith("ing"):
+                made[" ".join((*words[:-1], base_of(words[-1], known)))] = None
+    asked = "did you hear" if heard else f"was there {head.words[0]}"
+    return [t for t in made if _meant(head, label, lexicon, f"{asked} {t}")]
+
+
+def base_of(gerund: str, known: Collection[str]) -> str:
+    """'bark' of "barking"; `known` tells "use" from "us"."""
+    if gerund in _GERUNDS:
+        return _GERUNDS[gerund]
+    root = gerund.removesuffix("ing")
+    doubled = len(root) > 3 and root[-1] == root[-2] and root[-1] not in "lsz"
+    candidates = [root[:-1]] if doubled else [root, f"{root}e"]
+    if not doubled and len(root) == 2 or root[-1] in "v" or root.endswith(("kl", "cl", "bl")):
+        candidates.reverse()
+    return next((c for c in candidates if c in known), candidates[0])
+
+
+def past_of(base: str) -> tuple[str, str]:
+    """(past, participle) of a verb."""
+    if base in _PAST:
+        return _PAST[base]
+    if base.endswith("e"):
+        return f"{base}d", f"{base}d"
+    if base.endswith("y") and base[-2] not in _VOWELS:
+        return f"{base[:-1]}ied", f"{base[:-1]}ied"
+    return f"{base}ed", f"{base}ed"
+
+
+def _forms(head: TaskHead, label: str) -> Iterator[str]:
+    """The phrase of a label, and its name with its articles."""
+    phrase = head.phrases[head.labels.index(label)].lower()
+    yield phrase
+    name = _PLACE.sub(r"\1 the ", label.lower().replace("_", " "))
+    if name != phrase and re.fullmatch(r"[a-z' ]+", name):
+        yield name
+
+
+def _clauses(head: TaskHead, form: str, known: Collection[str]) -> Iterator[Clause]:
+    words, readout = form.split(), head.readout.strip().lower()
+    about = _subject(readout)
+    first, rest = words[0], " ".join(words[1:])
+    if about and first.endswith("ing"):
+        yield _verb(about, first, rest, known)
+    elif about and first in _PARTICIPLES:
+        base = _PARTICIPLES[first]
+        past, done = past_of(base)
+        yield Clause(about, form, _joined(base, rest), _joined(past, rest), _joined(done, rest))
+    elif about:
+        yield Clause(about, form)
+    elif _HEARD in readout and words[-1].endswith("ing"):
+        noun = " ".join(words[:-1])
+        yield _verb(f"( the | a | any ) {noun}" if noun else SOMEONE, words[-1], "", known)
+        if noun in _WEATHER:
+            past, done = past_of(noun)
+            yield Clause("it", f"{noun}ing", noun, past, done)
+
+
+def _subject(readout: str) -> str:
+    if re.search(r"\bperson is$", readout):
+        return SOMEONE
+    found = re.search(r"(the \w+) is$", readout)
+    return found[1] if found else ""
+
+
+def _verb(subject: str, gerund: str, rest: str, known: Collection[str]) -> Clause:
+    base = base_of(gerund, known)
+    past, done = past_of(base)
+    return Clause(subject, *(_joined(verb, rest) for verb in (gerund, base, past, done)))
+
+
+def _joined(*words: str) -> str:
+    return " ".join(filter(None, words))
+
+
+def _plain(subject: str) -> str:
+    return "the person" if subject == SOMEONE else subject.replace("( the | a | any )", "the")
+
+
+def _meant(head: TaskHead, label: str, lexicon: Lexicon, question: str) -> bool:
+    found = lexicon.target(question)
+    return found is not None and (found.head, found.labels) == (head.name, (label,))
