@@ -6,7 +6,7 @@ from edge_agent import __version__
 from edge_agent.assembly import Parts
 from edge_agent.delivery.discovery import Discovery, Memory
 from edge_agent.delivery.homeassistant import Node
-from edge_agent.reporter import MOST_VALUES
+from edge_agent.inventory import MOST_VALUES
 from edge_agent.sensors.channels import channels_of
 from edge_agent.stages import PIPELINE
 

@@ -143,21 +143,25 @@ def _add_demo(commands: Any) -> None:
 def _run(options: argparse.Namespace) -> int:
     _calm_libraries()
     from edge_agent import config
-    from edge_agent.assembly import assemble
+    from edge_agent.assembly import Parts, assemble
     from edge_agent.clock import SystemClock
-    from edge_agent.runtime import Agent, Beside, signals
+    from edge_agent.reloading import Configuration, serve
+    from edge_agent.runtime import Beside, signals
     from edge_agent.systemd import Notifier
 
-    settings = config.load(options.config or config.find())
+    clock, record = SystemClock(), options.record
+    fixed = "" if record is None else "it is recorded (run --record), and a recording has one configuration"
+    configuration = Configuration(options.config or config.find(), clock, fixed=fixed)
+
+    def make(settings: config.Config) -> tuple[Parts, Beside | None]:
+        logging.getLogger(__name__).info("loading %s", settings.model.path)
+        if record is None:
+            return assemble(settings, clock), None
+        return cli_record.assemble_recorded(settings, record)
+
     stop = threading.Event()
     with signals(stop.set):  # before the models are loaded, which takes about a second
-        logging.getLogger(__name__).info("loading %s", settings.model.path)
-        recording: Beside | None = None
-        if options.record is None:
-            parts = assemble(settings, SystemClock())
-        else:
-            parts, recording = cli_record.assemble_recorded(settings, options.record)
-        Agent(parts, Notifier.from_environment(), stop, recording).run()
+        serve(configuration, make, Notifier.from_environment(), stop)
     return 0
 
 

@@ -26,7 +26,7 @@ DEFAULT_FILES = (Path("edge-agent.toml"), Path("/etc/edge-agent/edge-agent.toml"
 """Where `find` looks when no file is named."""
 
 
-Command = Literal["ask"]
+Command = Literal["ask", "status", "mute", "snapshot", "reload"]
 """The commands that can be switched on."""
 
 
@@ -75,12 +75,25 @@ class Mqtt(Frozen):
     host: str = Field("localhost", min_length=1, description="name or address of the broker")
     port: int = Field(1883, ge=1, le=65535, description="TCP port of the broker (8883 is usual with TLS)")
     protocol: Literal["5", "3.1.1"] = Field("5", description="MQTT version")
+    transport: Literal["tcp", "websockets"] = Field("tcp", description="what carries MQTT")
+    websocket_path: str = Field(
+        "/mqtt", pattern=r"^/[!-~]{0,200}$", description='path of the broker with transport = "websockets"'
+    )
+    session_expiry_s: int = Field(
+        3600, ge=0, le=2**32 - 1, description="seconds for which the broker keeps what is meant for us"
+    )
     username: str | None = Field(None, min_length=1, description="user name; default: none")
     password_file: FilePath | None = Field(None, description="file whose first line is the password")
     tls: Tls | None = Field(None, description="table [mqtt.tls]; default: no TLS")
     keepalive_s: int = Field(30, ge=5, le=65535, description="seconds between signs of life")
     topic_root: Topic = Field("edge", description="first level(s) of every topic")
     commands: tuple[Command, ...] = Field((), description='allowed commands, for example ["ask"]')
+    snapshot_raw: bool = Field(
+        False, description="true: the command snapshot may send sound and pictures as they are"
+    )
+    revert_after_s: int = Field(
+        60, ge=5, le=900, description="seconds after which new broker settings that do not connect are left"
+    )
     queue_limit: int = Field(
         1000, ge=10, le=100_000, description="messages kept while the broker is away; the oldest go first"
     )

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from edge_agent import __version__
 from edge_agent.assembly import Parts, is_simulated
 from edge_agent.delivery import payloads
+from edge_agent.delivery.ids import new_id
 from edge_agent.delivery.message import Message
 from edge_agent.delivery.payloads import Json
 from edge_agent.delivery.publisher import Publisher
+from edge_agent.inventory import MOST_VALUES, memory_of, newest_values, versions
 from edge_agent.sensors.channels import channels_of
 from edge_agent.stages import PIPELINE, Acquisition, Inference
+from edge_agent.types import SensorHealth, SensorState
 from edge_agent.vitals import usage
 from edge_agent.wording import Wording
 
 _NS_PER_S = 1_000_000_000
-MOST_VALUES = 16
-"""A sensor of more channels is no set of figures that anyone reads in a message."""
 
 
 class Reporter:
@@ -32,7 +34,11 @@ class Reporter:
         inference: Inference,
         wording: Wording,
         publisher: Publisher,
+        configured: Callable[[], Json],
     ) -> None:
+        """`configured` says which settings are in use, and why where they are not those of the file."""
+        self.carried_out: Callable[[], int] = lambda: 0
+        self._configured = configured
         self._parts = parts
         self._acquisitions = acquisitions
         self._inference = inference
@@ -43,7 +49,7 @@ class Reporter:
         self._reported_ns: int | None = None
         self._cpu_s = 0.0
         self._said: dict[str, tuple[object, ...]] = {}
-        self._info_said: bool | None = None
+        self._info_said: object = None
 
     def report(self) -> None:
         """Publish what is due."""
@@ -51,8 +57,8 @@ class Reporter:
         interval_ns = self._parts.config.publish.health_interval_s * _NS_PER_S
         due = self._reported_ns is None or now_ns - self._reported_ns >= interval_ns
         self.sensors(everything=due)
-        if self._info_said is not self.simulated:
-            self._info_said = self.simulated
+        if self._info_said != (says := (self.simulated, self._configured())):
+            self._info_said = says
             self._say(self._parts.topics.info, self._info(), retain=True)
         if due:
             self._reported_ns = now_ns
@@ -71,26 +77,54 @@ class Reporter:
 
     def sensors(self, *, everything: bool) -> None:
         """Each sensor whose state changed, or all of them."""
-        slots = self._parts.config.sources
         for source in self._acquisitions:
             for name, health in source.healths.items():
-                simulated = self._is_simulated(name)
-                says = (health.state, health.reason, simulated)
-                if not everything and self._said.get(name) == says:
-                    continue
-                self._said[name] = says
-                newest, flow = self._newest(name), self._inference.flow(name)
-                body = payloads.sensor_state(
-                    name,
-                    slots.get(name, ""),
-                    health,
-                    flow,
-                    values=newest if len(newest) <= MOST_VALUES else {},
-                    missing_channels=flow.missing_channels or [c for c, v in newest.items() if np.isnan(v)],
-                    simulated=simulated,
-                    clock=self._parts.clock,
-                )
-                self._say(self._parts.topics.sensor_state(name), body, retain=True)
+                says = (health.state, health.reason, self._is_simulated(name))
+                if everything or self._said.get(name) != says:
+                    self._said[name] = says
+                    self._say(self._parts.topics.sensor_state(name), self._sensor(name, health), retain=True)
+
+    def _sensor(self, name: str, health: SensorHealth) -> Json:
+        newest, flow = self._newest(name), self._inference.flow(name)
+        return payloads.sensor_state(
+            name,
+            self._parts.config.sources.get(name, ""),
+            health,
+            flow,
+            values=newest if len(newest) <= MOST_VALUES else {},
+            missing_channels=flow.missing_channels or [c for c, v in newest.items() if np.isnan(v)],
+            simulated=self._is_simulated(name),
+            clock=self._parts.clock,
+        )
+
+    def status(self) -> Json:
+        """All that is published, with versions and the memory; as `report`, for the runtime's own thread."""
+        queue = self._books()
+        return {
+            "info": self._info(),
+            "health": self._health(self._parts.clock.monotonic_ns()),
+            "sensors": {name: self._sensor(name, health) for name, health in self._healths()},
+            **({} if queue is None else {"queue": queue}),
+            "memory": memory_of(self._parts),
+            "versions": versions(),
+        }
+
+    def snapshot(self) -> Json:
+        """The newest percept and the newest values of each sensor that is not muted."""
+        percept, clock = self._inference.latest, self._parts.clock
+        channels = {
+            name: [channel.name for channel in have]
+            for sensor in self._parts.sensors
+            for name, have in channels_of(sensor).items()
+        }
+        silent = {name for name, health in self._healths() if health.state is SensorState.MUTED}
+        newest = newest_values(self._parts, dict(self._inference.newest), channels, silent)
+        seen = percept and payloads.percept(new_id(clock.wall_ns()), percept, self._parts.model, clock)
+        return {"percept": seen, "sensors": newest}
+
+    def _healths(self) -> Iterator[tuple[str, SensorHealth]]:
+        for source in self._acquisitions:
+            yield from source.healths.items()
 
     def _newest(self, name: str) -> dict[str, np.floating]:
         """The newest values of a sensor that fills no slot and knows its channels, by channel."""
@@ -115,6 +149,7 @@ class Reporter:
             "slots": {slot.name: slot.description for slot in manifest.slots},
             "sensors": config.sources,
             "commands": list(config.mqtt.commands),
+            "configuration": self._configured(),
             "simulated": self.simulated,
             "time_utc": payloads.utc(self._parts.clock.wall_ns()),
         }
@@ -142,26 +177,31 @@ class Reporter:
             "language": {"ready": worker.ready, "reason": worker.reason, **_language(worker.counters)},
             "commands": {
                 "answered": self._wording.answered,
+                "carried_out": self.carried_out(),
                 "refused": dict(self._wording.commands.refused),
             },
             "latency_ms": {name: kept.summary() for name, kept in latencies.items()},
             "errors": {name: counts[name] for name in ("perceive", "unknown_sensor", "skipped_windows")},
+            "configuration": self._configured(),
             "simulated": self.simulated,
             "time_utc": payloads.utc(self._parts.clock.wall_ns()),
         }
 
     def _queue(self) -> None:
+        if (books := self._books()) is not None:
+            self._say(self._parts.topics.queue, books, retain=True)
+
+    def _books(self) -> Json | None:
         """The books of the outbox, where there is one."""
         if (outbox := self._publisher.outbox) is None:
-            return
+            return None
         status = self._publisher.status
-        body = payloads.queue(
+        return payloads.queue(
             outbox.ledger(),
             unstored=status.unstored,
             reason=status.storage or outbox.reason,
             clock=self._parts.clock,
         )
-        self._say(self._parts.topics.queue, body, retain=True)
 
     def _windows(self) -> Json:
         return {

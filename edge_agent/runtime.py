@@ -22,10 +22,11 @@ from edge_agent.announcing import discovery_of
 from edge_agent.assembly import Parts, is_simulated, outbox_of
 from edge_agent.delivery import payloads
 from edge_agent.delivery.message import Incoming, Message
-from edge_agent.delivery.publisher import Publisher
+from edge_agent.delivery.publisher import DeliveryStatus, Publisher
 from edge_agent.errors import ConfigurationError, EdgeAgentError
 from edge_agent.memory.keeper import Keeper
 from edge_agent.muting import FILE, Muting
+from edge_agent.orders import Orders
 from edge_agent.reporter import Reporter
 from edge_agent.sensors.simulated_serial import SimulatedSerial
 from edge_agent.stages import Acquisition, Inference, Stage
@@ -92,6 +93,22 @@ class Beside(Protocol):
         ...
 
 
+class Upkeep(Protocol):
+    """What keeps an agent's configuration (reloading.py)."""
+
+    def reload(self) -> None:
+        """Read it again; raises EdgeAgentError where it is wrong."""
+        ...
+
+    def over(self, status: DeliveryStatus) -> bool:
+        """Whether the agent shall end, for another one to begin."""
+        ...
+
+    def as_json(self) -> payloads.Json:
+        """Whether it is in use as it was read."""
+        ...
+
+
 class Agent:
     """Runs the parts of one configuration until it is told to stop, perhaps before it began."""
 
@@ -101,8 +118,11 @@ class Agent:
         notifier: Notifier | None = None,
         stop: threading.Event | None = None,
         recording: Beside | None = None,
+        upkeep: Upkeep | None = None,
     ) -> None:
         self._parts = parts
+        self._upkeep = upkeep
+        self._restarts = False
         self._notifier = notifier or Notifier(None)
         self._recording = recording
         self._fatal: ConfigurationError | None = None
@@ -122,7 +142,15 @@ class Agent:
         self.voice = voice_of(parts, self._sensing, self.wording, self._publish, self._give_up)
         if self.voice is not None:
             self._stages += self.voice.stages
-        self.reporter = Reporter(parts, self._sensing, self.inference, self.wording, self.publisher)
+        self.reporter = Reporter(
+            parts, self._sensing, self.inference, self.wording, self.publisher,
+            upkeep.as_json if upkeep is not None else lambda: {"reverted": False, "reason": ""},
+        )  # fmt: skip
+        self.orders = Orders(
+            parts, self.wording.commands, self.wording.take, self.muting, self.reporter,
+            upkeep.reload if upkeep is not None else None,
+        )  # fmt: skip
+        self.reporter.carried_out = lambda: self.orders.carried_out
         self._delivery_steps = (0, time.monotonic())
 
     def _make_muting(self) -> Muting:
@@ -152,7 +180,7 @@ class Agent:
                 topic, payloads.encode(payloads.state(online=False, simulated=simulated)), retain=True
             ),
             command_topics=[
-                *(parts.topics.command(verb) for verb in parts.config.mqtt.commands),
+                *([parts.topics.commands] if parts.config.mqtt.commands else []),
                 *([home.status_topic] if home.enabled else []),
             ],
             on_command=self._received,
@@ -163,7 +191,8 @@ class Agent:
         if incoming.topic == self._parts.config.homeassistant.status_topic:
             self._discovery.on_status(incoming)
         else:
-            self.wording.on_command(incoming)
+            for message in self.orders.on_command(incoming):
+                self._publish(message)
 
     def _publish(self, message: Message) -> None:
         self.publisher.publish(message)
@@ -171,7 +200,6 @@ class Agent:
     def _give_up(self, error: ConfigurationError) -> None:
         """A sensor found that no retry will help: the agent ends, and says why."""
         self._fatal = error
-        self._stop.set()
 
     def stop(self) -> None:
         """End `run`; safe from any thread and from a signal handler."""
@@ -208,10 +236,12 @@ class Agent:
         """Report and feed the watchdog, until told to stop."""
         interval_s = self._notifier.watchdog_interval_s
         fed_s = complained_s = -float("inf")
-        while not self._stop.wait(TICK_S):
+        while not (self._stop.wait(TICK_S) or self._fatal or self._restarting()):
             self.muting.tick()
             self.reporter.report()
             self._report_recording()
+            for message in self.orders.due():
+                self._publish(message)
             for message in self._discovery.due(connected=self.publisher.status.connected):
                 self._publish(message)
             now_s = time.monotonic()
@@ -223,6 +253,10 @@ class Agent:
             elif interval_s is not None and now_s - fed_s >= interval_s - TICK_S:
                 fed_s = now_s
                 self._notifier.alive()
+
+    def _restarting(self) -> bool:
+        self._restarts = self._upkeep is not None and self._upkeep.over(self.publisher.status)
+        return self._restarts
 
     def _report_recording(self) -> None:
         for message in self._recording.due() if self._recording is not None else ():
@@ -254,7 +288,10 @@ class Agent:
         The recording after the sensors, so that it has everything that they gave.
         """
         _log.info("stopping")
-        self._notifier.stopping()
+        if self._restarts:
+            self._notifier.reloading()
+        else:
+            self._notifier.stopping()
         for worker in workers:
             worker.stop.set()
         self.wording.jobs.wake()

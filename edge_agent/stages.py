@@ -166,6 +166,8 @@ class Inference:
         self.latest: Percept | None = None
         self.meters = {n: FlowMeter() for n, slot in parts.config.sources.items() if not slot}
         """Chunk.sensor -> what flows, for those that fill no slot."""
+        self.newest: dict[str, Chunk] = {}
+        """Chunk.sensor -> what it gave last."""
         self.counts: Counter[str] = Counter()
         self.latencies = {"perceive": Latencies(), "percept_age": Latencies()}
         self._flows: Mapping[str, Flow] = {}
@@ -197,6 +199,8 @@ class Inference:
             self._clock.wait_until(min(self._parts.windows.next_ready_ns or limit_ns, limit_ns), stop)
 
     def _push(self, chunk: Chunk) -> None:
+        if len(chunk.times_ns):
+            self.newest[chunk.sensor] = chunk
         if chunk.sensor in self._perceived:
             self._parts.windows.push(chunk)
         elif chunk.sensor in self.meters:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Mapping
 
 _SEND_TIMEOUT_S = 0.5
@@ -38,6 +39,10 @@ class Notifier:
     def alive(self) -> bool:
         """Feed the watchdog. Call it only when every stage has moved or is idle for a good reason."""
         return self._send("WATCHDOG=1")
+
+    def reloading(self) -> bool:
+        """The configuration is read again; `ready` follows."""
+        return self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self, status: str = "") -> bool:
         """The shutdown has begun."""

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from edge_agent.assembly import Parts
 from edge_agent.delivery import payloads
 from edge_agent.delivery.commands import Commands, Refusal, Request
-from edge_agent.delivery.message import Incoming, Kind, Message, Publish
+from edge_agent.delivery.message import Kind, Message, Publish
+from edge_agent.delivery.replies import replies
 from edge_agent.mailbox import Mailbox
 from edge_agent.types import Answer, AnswerSource, Percept
 from edge_agent.vitals import Latencies
@@ -47,20 +48,15 @@ class Wording:
         self._publish = publish
         self._busy_since_ns: int | None = None
 
-    def on_command(self, incoming: Incoming) -> None:
-        """Judge what came over MQTT; runs in the publisher's thread and never waits."""
-        verdict = self.commands.judge(incoming)
-        if isinstance(verdict, Request) and not self.jobs.offer(
-            Job(verdict.id, verdict.question, verdict, None)
-        ):
-            self.commands.refused["busy"] += 1
-            verdict = Refusal(
-                verdict.id, "busy", "too many questions are waiting", "ask again in a few seconds",
-                verdict.response_topic, verdict.correlation,
-            )  # fmt: skip
-        if isinstance(verdict, Refusal):
-            body = payloads.encode(payloads.refusal(verdict, self._parts.clock))
-            self._reply(verdict, body)
+    def take(self, request: Request) -> Refusal | None:
+        """Queue a question; a refusal where too many wait. Runs in the publisher's thread and never waits."""
+        if self.jobs.offer(Job(request.id, request.question, request, None)):
+            return None
+        self.commands.refused["busy"] += 1
+        return Refusal(
+            request.id, "busy", "too many questions are waiting", "ask again in a few seconds",
+            request.response_topic, request.correlation,
+        )  # fmt: skip
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop`: the next question, or the worker's well-being."""
@@ -89,10 +85,12 @@ class Wording:
             clock=self._parts.clock,
         )
         if job.request is None:
-            self._publish(_answer(self._parts.topics.answer(job.id), payloads.encode(body)))
+            topic = self._parts.topics.answer(job.id)
+            self._publish(Message(topic, payloads.encode(body), kind=Kind.ANSWER, source="answer"))
         else:
             self.answered += 1
-            self._reply(job.request, payloads.encode(body))
+            for message in replies(self._parts.topics, job.request, payloads.encode(body)):
+                self._publish(message)
         if job.done is not None:
             job.done(answer)
 
@@ -101,13 +99,6 @@ class Wording:
         if self._parts.recall is None or job.request is None:
             return None
         return self._parts.recall.answer(job.question, job.request.asker)
-
-    def _reply(self, to: Request | Refusal, body: bytes) -> None:
-        """To the answer's topic always, and to the response topic where that is another one."""
-        topic = self._parts.topics.answer(to.id)
-        self._publish(_answer(topic, body, to.correlation))
-        if to.response_topic and to.response_topic != topic:
-            self._publish(_answer(to.response_topic, body, to.correlation))
 
     @property
     def problem(self) -> str:
@@ -118,10 +109,6 @@ class Wording:
         if spent_s > self._parts.config.model.language_deadline_s + _STUCK_S:
             return f"one answer has taken {spent_s:.0f} s"
         return ""
-
-
-def _answer(topic: str, body: bytes, correlation: bytes | None = None) -> Message:
-    return Message(topic, body, correlation=correlation, kind=Kind.ANSWER, source="answer")
 
 
 def _is_simulated(answer: Answer, percept: Percept | None) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from conftest import wait_for
 from jsonschema import Draft202012Validator
+from referencing import Registry, Resource
 
 from edge_agent.config import Mqtt
 from edge_agent.delivery import payloads
@@ -18,8 +19,16 @@ from edge_agent.errors import DeliveryError
 _SCHEMA_OF = {
     "state": "state", "info": "info", "health": "health", "queue": "queue", "sensor": "sensor_state",
     "percept": "percept", "event": "event", "answer": "answer", "recording": "recording",
-    "voice": "voice",
+    "reply": "reply", "voice": "voice",
 }  # fmt: skip
+
+
+def validator(name: str) -> Draft202012Validator:
+    """Of one published schema, which may refer to the others."""
+    known = [Resource.from_contents(payloads.schema(other)) for other in payloads.SCHEMAS]
+    return Draft202012Validator(
+        payloads.schema(name), registry=Registry().with_resources((r.id(), r) for r in known)
+    )
 
 
 def schema_of(topic: str) -> str:
@@ -93,7 +102,7 @@ class Listener:
     def validate(self) -> dict[str, int]:
         """Check every message of an agent against its published schema; topic kind -> how many."""
         counts: dict[str, int] = {}
-        validators = {name: Draft202012Validator(payloads.schema(name)) for name in payloads.SCHEMAS}
+        validators = {name: validator(name) for name in payloads.SCHEMAS}
         for message in list(self.heard):
             if "/cmd/" in message.topic or not message.topic.startswith("edge/"):
                 continue

@@ -6,10 +6,12 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from edge_agent.clock import ManualClock
-from edge_agent.delivery.commands import BURST, MAX_QUESTION_CHARACTERS, Commands, Refusal, Request
+from edge_agent.delivery.commands import BURST, MAX_QUESTION_CHARACTERS, Commands, Order, Refusal, Request
 from edge_agent.delivery.message import Incoming
 from edge_agent.delivery.payloads import schema
+from edge_agent.delivery.replies import replies
 from edge_agent.delivery.topics import Topics, is_id
+from edge_agent.delivery.verbs import VERBS
 
 TOPIC = "edge/n/cmd/ask"
 
@@ -129,3 +131,92 @@ def test_no_payload_can_break_it(payload: bytes):
 def test_the_published_schema_and_the_judge_agree(body: object, good: bool):
     assert Draft202012Validator(schema("ask")).is_valid(body) is good
     assert isinstance(judge(body), Request) is good
+
+
+# -- other commands --------------------------------------------------------------------------------------
+
+
+ALL = tuple(VERBS)
+
+
+def order(verb: str, body: object, **more: object) -> Request | Order | Refusal | None:
+    payload = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return commands(allowed=ALL).judge(Incoming(f"edge/n/cmd/{verb}", payload, **more))  # type: ignore[arg-type]
+
+
+def test_an_order_is_taken_with_its_id_and_its_way_back():
+    body = {"sensor": "mic", "muted": True, "for_s": 5, "id": "m1"}
+    verdict = order("mute", body, response_topic="back", correlation=b"\1")
+    assert verdict == Order("m1", "mute", body, "back", b"\1")
+    assert isinstance(order("status", b""), Order), "an empty payload says as much as {}"
+
+
+@pytest.mark.parametrize(
+    ("verb", "body", "good"),
+    [
+        ("mute", {"sensor": "mic", "muted": True}, True),
+        ("mute", {"sensor": "mic", "muted": False, "for_s": 0.5, "id": "a"}, True),
+        ("mute", {"sensor": "mic", "muted": True, "for_s": 31_622_400}, True),
+        ("mute", {"sensor": "mic", "muted": True, "for_s": 31_622_401}, False),
+        ("mute", {"sensor": "mic", "muted": True, "for_s": 0}, False),
+        ("mute", {"sensor": "mic", "muted": True, "for_s": True}, False),
+        ("mute", {"sensor": "mic", "muted": True, "for_s": None}, False),
+        ("mute", {"sensor": "mic", "muted": True, "for_s": "1"}, False),
+        ("mute", {"sensor": "mic", "muted": 1}, False),
+        ("mute", {"sensor": "a/b", "muted": True}, False),
+        ("mute", {"sensor": "mic"}, False),
+        ("mute", {"muted": True}, False),
+        ("mute", {"sensor": "mic", "muted": True, "why": ""}, False),
+        ("mute", [], False),
+        *((verb, body, good) for verb in ("status", "snapshot", "reload") for body, good in [
+            ({}, True), ({"id": "a"}, True), ({"id": ""}, False), ({"id": 1}, False), ({"all": True}, False),
+            ([], False), ("status", False),
+        ]),
+    ],
+)  # fmt: skip
+def test_the_published_schemas_and_the_judge_agree_on_orders(verb: str, body: object, good: bool):
+    name = verb if verb == "mute" else "command"
+    assert Draft202012Validator(schema(name)).is_valid(body) is good
+    verdict = order(verb, body)
+    assert isinstance(verdict, Order) is good
+    if isinstance(verdict, Refusal):
+        assert verdict.verb == verb
+        assert verdict.message
+        assert verdict.hint
+
+
+def test_infinite_times_are_refused():
+    verdict = order("mute", b'{"sensor": "mic", "muted": true, "for_s": 1e999}')
+    assert isinstance(verdict, Refusal)
+
+
+@pytest.mark.parametrize(
+    ("verb", "code"), [("fly", "unknown_command"), ("reload", "not_allowed"), ("status", "not_allowed")]
+)
+def test_what_is_unknown_or_switched_off_is_told_so_and_counted(verb: str, code: str):
+    judging = commands()
+    verdict = judging.judge(Incoming(f"edge/n/cmd/{verb}", b'{"id": "me"}', response_topic="back"))
+    assert isinstance(verdict, Refusal)
+    assert (verdict.id, verdict.code, verdict.verb, verdict.response_topic) == ("me", code, verb, "back")
+    assert judging.refused == {code: 1}
+    topics = [message.topic for message in replies(Topics("edge", "n"), verdict, b"")]
+    assert topics == ["edge/n/reply/me", "back"]
+    assert judging.judge(Incoming("edge/n/cmd/a/b", b"{}")) is None
+
+
+def test_each_command_has_a_rate_of_its_own():
+    judging = commands(allowed=ALL)
+
+    def times(verb: str) -> int:
+        verdicts = [judging.judge(Incoming(f"edge/n/cmd/{verb}", b"{}")) for _ in range(BURST + 3)]
+        return sum(getattr(one, "code", "") == "rate_limited" for one in verdicts)
+
+    assert [times("status"), times("reload"), times("fly")] == [3, 3, 3]
+    assert times("swim") == BURST + 3, "what is unknown shares one"
+
+
+@given(st.sampled_from([*ALL, "fly"]), st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+def test_no_payload_of_any_command_can_break_it(verb: str, payload: bytes):
+    verdict = order(verb, payload)
+    assert isinstance(verdict, Request | Order | Refusal)
+    assert is_id(verdict.id)

@@ -32,11 +32,11 @@ ONE_MODULE_EACH = {
 }
 
 LOWER = {"types", "errors", "channel_names"}
-AGENT = {"assembly", "stages", "wording", "reporter"}
+AGENT = {"assembly", "stages", "wording", "reporter", "orders", "inventory"}
 """What makes one agent of the parts; no part knows of it."""
 UPPER = {
     "runtime", "cli", "cli_arguments", "cli_ask", "cli_record", "cli_sensors", "cli_simulate", "cli_teach",
-    "record", "__main__", "demo",
+    "reloading", "record", "__main__", "demo",
 }  # fmt: skip
 WITHOUT_A_NETWORK = ("answer", "calibration", "dialog", "facts", "prompt", "tools", "vocabulary")
 """Modules of perception that need no weights: what they say follows from the manifest and the percept."""

@@ -12,6 +12,7 @@ import pytest
 
 from edge_agent.clock import ManualClock
 from edge_agent.errors import SensorError
+from edge_agent.muting import POLL_S
 from edge_agent.sensors.bridge import StreamTarget
 from edge_agent.sensors.camera import CameraSensor
 from edge_agent.sensors.channels import Channel
@@ -51,10 +52,11 @@ class Outage(threading.Event):
             self.set()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Between two attempts: the one that failed is counted."""
+        """Between two attempts: the one that failed is counted, at the last step of the wait after it."""
         assert timeout is not None
-        self.attempt()
         self.clock.advance(timeout)
+        if timeout < POLL_S:
+            self.attempt()
         return self.is_set()
 
 
@@ -63,10 +65,12 @@ class Plugin:
 
     name, slot = "plugin", ""
 
-    def __init__(self) -> None:
+    def __init__(self, outage: Outage) -> None:
         self.health = SensorHealth()
+        self._outage = outage
 
     def chunks(self, _stop: threading.Event) -> Iterator[Chunk]:
+        self._outage.attempt()
         raise OSError("no such device")
         yield  # what makes it a generator
 
@@ -103,7 +107,7 @@ KINDS: dict[str, Callable[[Outage], Sensor]] = {
         "view", "", outage.clock, source=0, width=4, height=4, rate_hz=5.0, open_camera=gone_within
     ),
     "network": lambda outage: NetworkSensor("gaze", "", outage.clock, gone, channels=(Channel("x", ""),)),
-    "plugin": lambda _: Plugin(),
+    "plugin": Plugin,
 }
 
 

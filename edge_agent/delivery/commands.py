@@ -1,22 +1,22 @@
-"""Judges what arrives on command topics: who may ask what, how long, how often. No I/O.
+"""Judges what arrives on command topics: who may want what, how long, how often. No I/O.
 
-A command is refused with a reply that says why, and counted. What names no verb we accept is not answered.
+A command is refused with a reply that says why, and counted. Where no commands are accepted at all, nothing
+is answered.
 """
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from edge_agent.delivery.ids import new_id
 from edge_agent.delivery.message import Incoming
-from edge_agent.delivery.topics import Topics, is_id
+from edge_agent.delivery.topics import Topics
+from edge_agent.delivery.verbs import MAX_QUESTION_CHARACTERS, VERBS, Body, Fault, identify, parse
 from edge_agent.types import Clock
 
-MAX_QUESTION_CHARACTERS = 400
-MAX_COMMAND_BYTES = 65_536
+__all__ = ["BURST", "MAX_QUESTION_CHARACTERS", "Commands", "Order", "Refusal", "Request", "TokenBucket"]
 BURST = 5
 RATE_HZ = 1.0
 
@@ -34,6 +34,17 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Order:
+    """Any other command, its `body` checked (`delivery/verbs.py`)."""
+
+    id: str
+    verb: str
+    body: Body = field(default_factory=dict)
+    response_topic: str | None = None
+    correlation: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Refusal:
     """A command that is not carried out: `code` for programs, `message` and `hint` for people."""
 
@@ -43,100 +54,77 @@ class Refusal:
     hint: str = ""
     response_topic: str | None = None
     correlation: bytes | None = None
+    verb: str = "ask"
+
+
+Verdict = Request | Order | Refusal
 
 
 class Commands:
-    """Turns incoming messages into a Request or a Refusal, or None for what deserves no reply."""
+    """Turns incoming messages into a Request, an Order or a Refusal; None for what deserves no reply."""
 
     def __init__(self, topics: Topics, allowed: tuple[str, ...], clock: Clock) -> None:
         self.refused: Counter[str] = Counter()
         self._topics = topics
         self._allowed = allowed
         self._clock = clock
-        self._bucket = TokenBucket(clock.monotonic_ns, burst=BURST, rate_hz=RATE_HZ)
+        self._buckets = {
+            verb: TokenBucket(clock.monotonic_ns, burst=BURST, rate_hz=RATE_HZ) for verb in (*allowed, "")
+        }
+        """One for each verb, so that none waits for another, and one for all that is not allowed."""
 
-    def judge(self, incoming: Incoming) -> Request | Refusal | None:
+    def judge(self, incoming: Incoming) -> Verdict | None:
         """What to do about a message on a command topic."""
         verb = self._topics.verb_of(incoming.topic)
-        if verb not in self._allowed:
+        if not self._allowed or not verb:
             self.refused["not_allowed"] += 1
             return None
         if incoming.retain:
             # It would be carried out again at every reconnect.
             self.refused["retained"] += 1
             return None
-        verdict = self._judge_ask(incoming)
+        verdict = self._judge(verb, incoming)
         if isinstance(verdict, Refusal):
             self.refused[verdict.code] += 1
         return verdict
 
-    def _judge_ask(self, incoming: Incoming) -> Request | Refusal:
-        identity = new_id(self._clock.wall_ns())
-        reply_to, fault = incoming.response_topic, None
+    def refuse(self, order: Order, code: str, message: str, hint: str = "") -> Refusal:
+        """An order that was in order and cannot be carried out all the same; counted."""
+        self.refused[code] += 1
+        return Refusal(
+            order.id, code, message, hint, order.response_topic, order.correlation, order.verb
+        )  # fmt: skip
+
+    def _judge(self, verb: str, incoming: Incoming) -> Verdict:
+        reply_to, body = incoming.response_topic, Body()
+        fault: Fault | None
         if reply_to is not None and not self._topics.may_reply_to(reply_to):
             reply_to = None
             fault = ("bad_response_topic", "the response topic cannot be used", "no wildcards, no $ topics")
-        if fault is None and not self._bucket.take():
+        elif not self._buckets[verb if verb in self._allowed else ""].take():
             fault = (
-                "rate_limited", "too many questions",
+                "rate_limited", "too many commands",
                 f"at most {BURST} at once and {RATE_HZ:g} per second after that",
             )  # fmt: skip
-        body: dict[str, object] = {}
-        if fault is None:
-            body, fault = _parse(incoming.payload)
-            identity = str(body.get("id", identity))
+        elif verb in self._allowed:
+            body, fault = parse(verb, incoming.payload)
+        else:
+            body, _ = identify(incoming.payload)
+            fault = self._unknown(verb)
+        identity = str(body.get("id", new_id(self._clock.wall_ns())))
+        correlation = incoming.correlation
         if fault is not None:
-            code, message, hint = fault
-            return Refusal(identity, code, message, hint, reply_to, incoming.correlation)
+            return Refusal(identity, *fault, reply_to, correlation, verb)
+        if verb != "ask":
+            return Order(identity, verb, body, reply_to, correlation)
         # JSON can spell half a character (a lone surrogate), which nothing after this could write.
         question = str(body["question"]).strip().encode("utf-8", "replace").decode("utf-8")
-        return Request(identity, question, reply_to, incoming.correlation, str(body.get("asker", "")))
+        return Request(identity, question, reply_to, correlation, str(body.get("asker", "")))
 
-
-Fault = tuple[str, str, str]
-_EXAMPLE = 'send {"question": "what is the person doing?"}'
-
-
-def _parse(payload: bytes) -> tuple[dict[str, object], Fault | None]:  # noqa: PLR0911  # one for each fault
-    """The body, as far as it can be used, and what is wrong with it. A valid id is kept for the reply."""
-    if len(payload) > MAX_COMMAND_BYTES:
-        # Before it is parsed; a question within the limit always fits.
-        return {}, (
-            "too_long", f"the command has {len(payload)} bytes, at most {MAX_COMMAND_BYTES} are read",
-            f"a question has at most {MAX_QUESTION_CHARACTERS} characters",
-        )  # fmt: skip
-    try:
-        body = json.loads(payload)
-    except (ValueError, RecursionError):
-        return {}, ("malformed", "the command is not JSON", _EXAMPLE)
-    if not isinstance(body, dict):
-        return {}, ("malformed", "the command is not a JSON object", _EXAMPLE)
-    kept = {key: body[key] for key in ("id", "question", "asker") if key in body}
-    if "id" in kept and not (isinstance(kept["id"], str) and is_id(kept["id"])):
-        del kept["id"]
-        return kept, ("bad_id", "the id cannot be part of a topic", "1 to 64 letters, digits, _ and -")
-    if "asker" in kept and not (isinstance(kept["asker"], str) and is_id(kept["asker"])):
-        return kept, ("bad_id", "the asker is no name", "1 to 64 letters, digits, _ and -")
-    if unknown := sorted(str(key) for key in body if key not in kept and key != "id"):
-        return kept, (
-            "malformed",
-            f'unknown key "{unknown[0][:40]}"',
-            'known are "question", "id" and "asker"',
-        )
-    return kept, _question_fault(kept.get("question"))
-
-
-def _question_fault(question: object) -> Fault | None:
-    if not isinstance(question, str):
-        return ("malformed", '"question" is missing or is no text', _EXAMPLE)
-    if not question.strip():
-        return ("empty_question", "the question is empty", _EXAMPLE)
-    if len(question) > MAX_QUESTION_CHARACTERS:
-        return (
-            "too_long", f"the question has {len(question)} characters",
-            f"a question has at most {MAX_QUESTION_CHARACTERS} characters",
-        )  # fmt: skip
-    return None
+    def _unknown(self, verb: str) -> Fault:
+        if verb in VERBS:
+            return ("not_allowed", f"{verb} is switched off", f'set commands = [..., "{verb}"] in [mqtt]')
+        return ("unknown_command", "there is no such command", f"accepted are {', '.join(self._allowed)}")
 
 
 class TokenBucket:

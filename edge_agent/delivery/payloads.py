@@ -14,14 +14,14 @@ from datetime import UTC, datetime
 from importlib import resources
 from typing import Any, SupportsFloat
 
-from edge_agent.delivery.commands import Refusal
+from edge_agent.delivery.commands import Order, Refusal
 from edge_agent.delivery.ledger import Ledger
 from edge_agent.types import Answer, Clock, NumberPercept, Percept, SensorHealth, TaskPercept
 
 Json = dict[str, Any]
 SCHEMAS = (
     "state", "info", "health", "queue", "sensor_state", "percept", "event", "answer", "recording", "ask",
-    "sensor_input", "voice",
+    "sensor_input", "command", "mute", "reply", "talk", "voice",
 )  # fmt: skip
 
 
@@ -227,12 +227,18 @@ def queue(ledger: Ledger, *, unstored: int, reason: str, clock: Clock) -> Json:
 
 
 def refusal(refused: Refusal, clock: Clock) -> Json:
-    """The reply to a command that is not carried out."""
+    """The reply to a command that is not carried out (schema `answer` to a question, else `reply`)."""
     return {
         "id": refused.id,
+        **({} if refused.verb == "ask" else {"verb": refused.verb}),
         "error": {"code": refused.code, "message": refused.message, "hint": refused.hint},
         "time_utc": utc(clock.wall_ns()),
     }
+
+
+def reply(order: Order, found: Json, clock: Clock) -> Json:
+    """The reply to a command that was carried out; what was `found` is under the command's name."""
+    return {"id": order.id, "verb": order.verb, order.verb: found, "time_utc": utc(clock.wall_ns())}
 
 
 def _plain(value: object) -> Any:

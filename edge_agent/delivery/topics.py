@@ -88,6 +88,15 @@ class Topics:
         """The reply to a question, or the sentence to an event, of that id."""
         return f"{self.prefix}/answer/{_checked(identity)}"
 
+    def reply(self, identity: str) -> str:
+        """The reply to any other command of that id."""
+        return f"{self.prefix}/reply/{_checked(identity)}"
+
+    @property
+    def commands(self) -> str:
+        """The filter for all commands."""
+        return f"{self.prefix}/cmd/+"
+
     def command(self, verb: str) -> str:
         """Where requests arrive."""
         return f"{self.prefix}/cmd/{_checked(verb)}"
@@ -100,13 +109,13 @@ class Topics:
     def may_reply_to(self, topic: str) -> bool:
         """Whether a requester may name `topic` as its response topic.
 
-        No wildcards, nothing of the broker's own, and none of this node's topics except answers: else a
-        requester could make the agent overwrite what it says of itself.
+        No wildcards, nothing of the broker's own, and none of this node's topics except answers and replies:
+        else a requester could make the agent overwrite what it says of itself.
         """
         if not is_topic(topic):
             return False
         own = topic == self.prefix or topic.startswith(f"{self.prefix}/")
-        return not own or topic.startswith(f"{self.prefix}/answer/")
+        return not own or topic.startswith((f"{self.prefix}/answer/", f"{self.prefix}/reply/"))
 
 
 def _checked(level: str) -> str:

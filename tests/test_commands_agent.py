@@ -1,0 +1,178 @@
+"""Commands over MQTT to whole agents: what they do, and what is said of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from agent_process import NODE, AgentProcess, board, configuration
+from conftest import Mosquitto, free_port, wait_for
+from hot_plug_devices import KINDS
+from listening import Listener
+
+pytestmark = pytest.mark.e2e
+ALL = ["ask", "status", "mute", "snapshot", "reload"]
+SOUND = "[[sensor]]\nkind = 'simulated'\nname = 'sound'\nslot = 'audio'\n"
+ROOM = "[[sensor]]\nkind = 'i2c'\nname = 'room'\nchip = 'bme280'\nbus = 'simulated'\n"
+
+
+def allowing(file: Path, *verbs: str, more: str = "") -> Path:
+    text = file.read_text().replace('commands = ["ask"]', f"commands = {list(verbs or ALL)}\n{more}")
+    file.write_text(text)
+    return file
+
+
+def order(listener: Listener, verb: str, identity: str, **body: Any) -> dict[str, Any]:
+    listener.send(f"{NODE}/cmd/{verb}", {**body, "id": identity})
+    return listener.wait(f"{NODE}/reply/{identity}")
+
+
+def test_what_an_agent_tells_and_refuses(broker: Mosquitto, random_model: Path, tmp_path: Path):
+    file = allowing(configuration(tmp_path, random_model, broker.port, sensors=SOUND + ROOM), *ALL[:4])
+    with Listener(broker.port) as listener, AgentProcess(file):
+        listener.wait(f"{NODE}/percept", lambda m: m["present"] == ["audio"])
+        listener.wait(f"{NODE}/sensor/room/state", lambda m: m["values"])
+        status = order(listener, "status", "s1")["status"]
+        assert status["info"]["commands"] == ALL[:4]
+        assert set(status["sensors"]) == {"sound", "room"}
+        assert status["sensors"]["room"]["state"] == "online"
+        assert status["queue"]["accepted"] >= 1
+        assert status["memory"]["enabled"]
+        assert status["versions"]["python"]
+        assert status["health"]["mqtt"]["connected"]
+        snapshot = order(listener, "snapshot", "p1")["snapshot"]
+        assert snapshot["percept"]["tasks"]
+        assert set(snapshot["sensors"]["room"]["values"]) == {"temperature", "humidity", "pressure"}
+        assert snapshot["sensors"]["sound"].keys() == {"age_s", "simulated"}, "no sound leaves the device"
+        # A way back of MQTT 5, and what is wrong.
+        listener.send(f"{NODE}/cmd/status", b"", reply_to="replies/me", correlation=b"\7")
+        assert listener.wait("replies/me")["verb"] == "status"
+        assert order(listener, "mute", "m0", sensor="nose", muted=True)["error"]["code"] == "unknown_sensor"
+        assert order(listener, "mute", "m1", sensor="sound")["error"]["code"] == "malformed"
+        assert order(listener, "reload", "r1")["error"]["code"] == "not_allowed"
+        assert order(listener, "fly", "f1")["error"]["code"] == "unknown_command"
+        refused = {"unknown_sensor": 1, "malformed": 1, "not_allowed": 1, "unknown_command": 1}
+        health = listener.wait(f"{NODE}/health", lambda m: len(m["commands"]["refused"]) == 4)
+        assert health["commands"]["refused"] == refused
+        assert health["commands"]["carried_out"] == 3
+        # Muted for a time, and then not.
+        muted = order(listener, "mute", "m2", sensor="sound", muted=True, for_s=2)["mute"]
+        assert muted == {"sensor": "sound", "muted": True, "for_s": 2, "closed": True}
+        listener.wait(f"{NODE}/sensor/sound/state", lambda m: m["state"] == "muted")
+        assert "sound" not in order(listener, "snapshot", "p2")["snapshot"]["sensors"]
+        listener.wait(f"{NODE}/percept", lambda m: m["missing"] == ["imu_phone", "imu_watch", "audio"])
+        states = wait_for(
+            lambda: [m["state"] for m in listener.on(f"{NODE}/sensor/sound/state")][-1:] == ["online"]
+        )
+        assert states
+        counts = listener.validate()
+    assert counts["reply"] >= 9
+
+
+def test_sound_leaves_only_where_the_configuration_says_so(
+    broker: Mosquitto, random_model: Path, tmp_path: Path
+):
+    file = configuration(tmp_path, random_model, broker.port, sensors=SOUND)
+    allowing(file, "snapshot", more="snapshot_raw = true")
+    with Listener(broker.port) as listener, AgentProcess(file):
+        listener.wait(f"{NODE}/percept", lambda m: m["present"] == ["audio"])
+        sound = order(listener, "snapshot", "p1")["snapshot"]["sensors"]["sound"]
+        assert sound["raw"]["shape"][1] == 1
+        assert len(sound["raw"]["base64"]) >= 4 * sound["raw"]["shape"][0]
+        listener.validate()
+
+
+def test_a_configuration_is_read_again_and_a_wrong_one_is_refused(
+    broker: Mosquitto, random_model: Path, tmp_path: Path
+):
+    file = allowing(configuration(tmp_path, random_model, broker.port))
+    with Listener(broker.port) as listener, board(tmp_path), AgentProcess(file) as agent:
+        listener.wait(f"{NODE}/percept", lambda m: len(m["present"]) == 3)
+        order(listener, "mute", "m1", sensor="board", muted=True)
+        right = file.read_text()
+        file.write_text(right.replace("language_deadline_s", "language_deadlin_s"))
+        refused = order(listener, "reload", "r1")["error"]
+        assert refused["code"] == "bad_configuration"
+        assert "model.language_deadlin_s" in refused["message"]
+        assert 'did you mean "language_deadline_s"' in refused["message"]
+        file.write_text(right + ROOM)
+        assert order(listener, "reload", "r2")["reload"] == {"state": "restarting"}
+        assert listener.wait(f"{NODE}/state", lambda m: m["state"] == "offline")
+        info = listener.wait(f"{NODE}/info", lambda m: "room" in m["sensors"])
+        assert info["configuration"] == {"reverted": False, "reason": ""}
+        listener.wait(f"{NODE}/sensor/room/state", lambda m: m["state"] == "online")
+        assert listener.on(f"{NODE}/sensor/phone/state")[-1]["state"] == "muted", "still, after a restart"
+        assert listener.on(f"{NODE}/state")[-1]["state"] == "online"
+        assert agent.process.poll() is None
+        listener.validate()
+        received = [json.loads(m.payload)["delivery"] for m in listener.heard if b'"delivery"' in m.payload]
+    numbers = [one["sequence"] for one in received if one["source"] == "percept/main"]
+    assert set(numbers) == set(range(numbers[0], max(numbers) + 1)), "nothing was lost over the restart"
+    assert len({one["log"] for one in received}) == 1
+
+
+def test_broker_settings_that_do_not_connect_are_left_and_nothing_is_lost(
+    broker: Mosquitto, random_model: Path, tmp_path: Path
+):
+    file = configuration(tmp_path, random_model, broker.port, sensors=SOUND)
+    allowing(file, more="revert_after_s = 5")
+    with Listener(broker.port) as listener, AgentProcess(file) as agent:
+        listener.wait(f"{NODE}/percept", lambda m: m["present"] == ["audio"])
+        elsewhere = free_port()
+        file.write_text(file.read_text().replace(f"port = {broker.port}", f"port = {elsewhere}"))
+        assert order(listener, "reload", "r1")["reload"]
+        info = listener.wait(f"{NODE}/info", lambda m: m["configuration"]["reverted"], 60)
+        reason = info["configuration"]["reason"]
+        assert f"127.0.0.1:{elsewhere} within 5 s" in reason
+        assert f"127.0.0.1:{broker.port}" in reason
+        health = listener.wait(f"{NODE}/health", lambda m: m["configuration"]["reverted"])
+        assert health["configuration"]["reason"] == reason
+        assert reason in agent.log.read_text()
+        last = listener.wait(
+            f"{NODE}/percept", lambda m: not m["delivery"]["historical"] and m["sequence"] > 1
+        )
+        assert last
+        wait_for(
+            lambda: any(m["delivery"]["historical"] for m in listener.on(f"{NODE}/percept")),
+            what="what was perceived without a broker",
+        )
+        queue = listener.wait(f"{NODE}/queue", lambda m: m["queued"] < 5 and m["delivered"] > 10)
+        assert queue["evicted"] == queue["expired"] == 0
+        stamps = [m["delivery"] for m in listener.on(f"{NODE}/percept")]
+        numbers = {one["sequence"] for one in stamps}
+        assert numbers == set(range(min(numbers), max(numbers) + 1))
+        listener.validate()
+
+
+def test_a_microphone_that_is_muted_is_let_go_of(broker: Mosquitto, random_model: Path, tmp_path: Path):
+    with (
+        Listener(broker.port) as listener,
+        contextmanager(KINDS["microphone"])(tmp_path, listener) as device,
+    ):
+        tables = f"[[sensor]]\n{device.table}\n{ROOM}"
+        file = allowing(configuration(tmp_path, random_model, broker.port, sensors=tables))
+        with AgentProcess(file, device.environment):
+            state = f"{NODE}/sensor/mic/state"
+            listener.wait(state, lambda m: m["state"] == "online" and m["samples"] > 1)
+            assert recorders(device.environment) == 1
+            assert order(listener, "mute", "m1", sensor="mic", muted=True)["mute"]["closed"]
+            assert wait_for(lambda: recorders(device.environment) == 0, what="the microphone to be free")
+            listener.wait(state, lambda m: m["state"] == "muted")
+            order(listener, "mute", "m2", sensor="mic", muted=False)
+            wait_for(lambda: recorders(device.environment) == 1, what="the microphone to be taken")
+            room = listener.wait(f"{NODE}/sensor/room/state", lambda m: m["samples"] > 5)
+            assert (room["lost"], room["errors"], room["gaps"]) == (0, 0, 0)
+
+
+def recorders(environment: dict[str, str]) -> int:
+    """How many programs record from that PulseAudio."""
+    done = subprocess.run(
+        ["pactl", "list", "short", "source-outputs"],
+        env={**os.environ, **environment}, capture_output=True, text=True, check=True, timeout=20,
+    )  # fmt: skip
+    return len(done.stdout.splitlines())
