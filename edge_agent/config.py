@@ -26,7 +26,7 @@ DEFAULT_FILES = (Path("edge-agent.toml"), Path("/etc/edge-agent/edge-agent.toml"
 """Where `find` looks when no file is named."""
 
 
-Command = Literal["ask", "status", "mute", "snapshot", "reload"]
+Command = Literal["ask", "status", "mute", "snapshot", "reload", "talk"]
 """The commands that can be switched on."""
 
 

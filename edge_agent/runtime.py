@@ -148,7 +148,7 @@ class Agent:
         )  # fmt: skip
         self.orders = Orders(
             parts, self.wording.commands, self.wording.take, self.muting, self.reporter,
-            upkeep.reload if upkeep is not None else None,
+            upkeep.reload if upkeep is not None else None, self.voice,
         )  # fmt: skip
         self.reporter.carried_out = lambda: self.orders.carried_out
         self._delivery_steps = (0, time.monotonic())

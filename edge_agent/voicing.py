@@ -82,6 +82,18 @@ class Voice:
     recogniser: Recogniser
     mouth: Mouth
 
+    def talk(self) -> str:
+        """Push to talk; the state before."""
+        state = self.loop.machine.state
+        self.loop.talk()
+        return str(state)
+
+    def hush(self) -> str:
+        """End what is being said; the state before."""
+        state = self.loop.machine.state
+        self.loop.hush()
+        return str(state)
+
     def start(self) -> None:
         """Start the recogniser's process."""
         self.recogniser.start()

@@ -48,7 +48,7 @@ def test_a_question_is_answered_aloud_and_muting_closes_the_microphone(
 
         with AgentProcess(config, here.environment) as agent, here.recording() as recording:
             waits("waiting")
-            here.say("hello sensors")
+            listener.send(f"{NODE}/cmd/talk", {})
             waits("listening")
             here.say("what do you hear")
             answer = listener.wait(f"{NODE}/answer", lambda body: body.get("asked"), LONG_S)

@@ -73,8 +73,8 @@ class Rules:
     def without(self, words: set[str]) -> Rules:
         """The same without every sentence that has one of `words`."""
         made = Rules({}, self.top)
-        made._nodes = {name: _cut(node, words) or Choice(()) for name, node in self._nodes.items()}  # noqa: SLF001
-        made._nodes = {name: made._pruned(node) for name, node in made._nodes.items()}  # noqa: SLF001
+        made._nodes = {name: _cut(node, words) or Choice(()) for name, node in self._nodes.items()}
+        made._nodes = {name: made._pruned(node) for name, node in made._nodes.items()}
         return made
 
     def _used(self) -> list[str]:
