@@ -160,7 +160,9 @@ def test_a_hundred_thousand_events_do_not_make_it_stick(seed: int):
     events, waits_s = [None, *Event], [0.0, 0.0, 0.01, 0.3, 2.0, 20.0]
     seen = set()
     for _ in range(10_000):
-        follow(made, clock, rng.choice(events), rng.choice([0, 0, 0, 1, 2]), rng.choice(waits_s))
+        known = [event for state, event in TABLE if state is made.state]
+        event = rng.choice(events if rng.random() < 0.5 else known)  # by chance alone no story goes far
+        follow(made, clock, event, rng.choice([0, 0, 0, 1, 2]), rng.choice(waits_s))
         seen.add(made.state)
     assert seen == set(State)
     comes_to_rest(made, clock)
