@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 Pins = dict[str, str]
 DEVICE = ("memory",)
 """Extras that `make install-service` brings."""
-OPTIONAL = ("camera", "plot", "record", "vl53l5cx")
+OPTIONAL = ("camera", "plot", "record", "sparkplug", "vl53l5cx", "voice")
 """Extras of the device that a user chooses; the tests need all of them."""
 
 

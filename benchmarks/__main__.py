@@ -25,6 +25,8 @@ PARTS = {
     "outbox": False,
 }
 """name -> whether it takes `--model`."""
+LONG = ("fleet", "crash", "traffic")
+"""Take minutes, so they run only when they are named; none takes `--model`."""
 
 
 def machine() -> str:
@@ -41,7 +43,10 @@ def main() -> int:
     """Run the parts that were named, or all."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, default=DEFAULT_MODEL)
-    parser.add_argument("parts", nargs="*", choices=[[], *PARTS], metavar="part", help=", ".join(PARTS))
+    parser.add_argument(
+        "parts", nargs="*", choices=[[], *PARTS, *LONG], metavar="part",
+        help=f"{', '.join(PARTS)} (default: all of these); {', '.join(LONG)}",
+    )  # fmt: skip
     options = parser.parse_args()
     if not (options.model / "manifest.json").is_file():
         print(f"error: no model at {options.model}; name one with --model", file=sys.stderr)
@@ -51,7 +56,7 @@ def main() -> int:
     for name in options.parts or PARTS:
         print(flush=True)
         command = [sys.executable, "-m", f"benchmarks.{name}"]
-        command += ["--model", str(options.model)] if PARTS[name] else []
+        command += ["--model", str(options.model)] if PARTS.get(name) else []
         if subprocess.run(command, check=False).returncode:
             missed.append(name)
     print(f"\n{'targets missed by: ' + ', '.join(missed) if missed else 'every target kept'}")

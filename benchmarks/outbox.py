@@ -9,21 +9,17 @@ returns, and an event, which the disk has. They take turns, so a slow machine sl
 from __future__ import annotations
 
 import argparse
-import shutil
-import socket
-import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from benchmarks.broker import Broker, program
 from edge_agent.clock import SystemClock
 from edge_agent.config import Mqtt
 from edge_agent.delivery.message import Kind, Message
@@ -37,27 +33,6 @@ PAYLOAD = b'{"text":"' + b"x" * 700 + b'"}'
 """As large as a percept of three tasks."""
 _TIMEOUT_S = 120.0
 _LIMITS = Limits(1_000_000_000, dict.fromkeys(Kind, 86_400.0))
-
-
-@contextmanager
-def mosquitto(folder: Path) -> Iterator[int]:
-    """The port of a broker that ends with the block."""
-    program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-    file = folder / "mosquitto.conf"
-    file.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n")
-    process = subprocess.Popen([program, "-c", str(file)], stderr=subprocess.DEVNULL)
-    try:
-        while True:
-            with socket.socket() as one:
-                if one.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.05)
-        yield port
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 def plain(port: int, count: int) -> float:
@@ -136,13 +111,13 @@ def main() -> int:
         "--folder", type=Path, help="where the outbox is (default: the system's for temporary)"
     )
     options = parser.parse_args()
-    if shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin") is None:
+    if program() is None:
         print("outbox: needs mosquitto (apt install mosquitto)", file=sys.stderr)
         return 0
     print(f"outbox: durable until the PUBACK beside plain paho QoS 1, {len(PAYLOAD)} bytes each")
     rates: dict[str, list[float]] = {"plain": [], "batches": [], "single": []}
-    with tempfile.TemporaryDirectory(dir=options.folder) as name, mosquitto(Path(name)) as port:
-        folder, count = Path(name), options.messages // BATCH * BATCH
+    with tempfile.TemporaryDirectory(dir=options.folder) as name, Broker(Path(name)) as broker:
+        folder, port, count = Path(name), broker.port, options.messages // BATCH * BATCH
         for _ in range(ROUNDS):
             rates["plain"].append(plain(port, count))
             rates["batches"].append(durable(port, count, BATCH, folder))

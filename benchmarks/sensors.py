@@ -66,7 +66,7 @@ def reads_per_second(seconds: float) -> float:
 
 
 def windows_per_second(seconds: float) -> float:
-    """Windows of the shipped model's three slots, everything from chunks to the grid, on one core."""
+    """Windows of all slots of the shipped model, everything from chunks to the grid, on one core."""
     slots = manifests.read(DEFAULT_MODEL).slots
     windows = Windows(slots, {slot.name: slot.name for slot in slots})
     rng, count, at_ns = np.random.default_rng(1), 0, 0
@@ -220,7 +220,7 @@ def main() -> int:
     lines = f"{bridged['ratio']:.0f} lines of {bridge.LINE_BAUD:,} baud"
     print(f"  bridge frames, {lines:<34} {bridged['mb_per_s']:10.1f} MB/s")
     print(f"  I2C reads of 14 bytes through the simulated bus   {reads_per_second(2.0):10,.0f} /s")
-    print(f"  windows of three slots                            {windows_per_second(2.0):10,.0f} /s")
+    print(f"  windows of all slots of the model                 {windows_per_second(2.0):10,.0f} /s")
     each_alone(min(seconds, 5.0))
     alone = jitter_p99_ms(seconds)
     beside = beside_the_language_model(lambda: jitter_p99_ms(seconds))

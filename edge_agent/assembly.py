@@ -14,6 +14,7 @@ from edge_agent.delivery.backoff import FullJitter
 from edge_agent.delivery.message import Kind
 from edge_agent.delivery.outbox import Limits, Outbox
 from edge_agent.delivery.payloads import ModelId
+from edge_agent.delivery.sparkplug import messages as sparkplug
 from edge_agent.delivery.subscription import Subscription
 from edge_agent.delivery.topics import Topics
 from edge_agent.errors import DeliveryError
@@ -119,6 +120,8 @@ def check(config: Config) -> Manifest:
     manifest = manifests.read(config.model.path)
     make_sensors(config, manifest, SystemClock())
     mqtt.check(config.mqtt)
+    if config.sparkplug.enabled:
+        sparkplug.require()
     taught.load(config.taught, manifest)
     return manifest
 
@@ -163,7 +166,7 @@ def is_simulated(config: Config) -> dict[str, bool]:
     return {name: sensor.invented for sensor in config.sensors for name in sensor.sources}
 
 
-def outbox_of(config: Config, clock: Clock) -> Outbox | None:
+def outbox_of(config: Config, clock: Clock, path: Path | None = None) -> Outbox | None:
     """Where messages wait on disk, not open yet; None where the configuration keeps them in memory."""
     wanted = config.outbox
     if not wanted.enabled:
@@ -173,7 +176,7 @@ def outbox_of(config: Config, clock: Clock) -> Outbox | None:
         Kind.ANSWER: wanted.answer_ttl_s,
         Kind.EVENT: wanted.event_ttl_s,
     }
-    return Outbox(config.outbox_path, Limits(wanted.max_bytes, ttl_s), clock)
+    return Outbox(path or config.outbox_path, Limits(wanted.max_bytes, ttl_s), clock)
 
 
 def absences(config: Config) -> Iterator[str]:

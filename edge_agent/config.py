@@ -18,6 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from edge_agent import config_errors
 from edge_agent.config_sensors import SensorSettings
+from edge_agent.config_sparkplug import Sparkplug, conflict
 from edge_agent.config_types import FilePath, Frozen, Name, Topic
 from edge_agent.config_voice import VoiceSettings
 from edge_agent.errors import ConfigurationError
@@ -215,6 +216,7 @@ class Config(Frozen):
     mqtt: Mqtt = Field(default_factory=Mqtt, description="table [mqtt]")
     outbox: Outbox = Field(default_factory=Outbox, description="table [outbox]")
     homeassistant: HomeAssistant = Field(default_factory=HomeAssistant, description="table [homeassistant]")
+    sparkplug: Sparkplug = Field(default_factory=Sparkplug, description="table [sparkplug]")
     windows: WindowSettings = Field(default_factory=WindowSettings, description="table [windows]")
     publish: Publish = Field(default_factory=Publish, description="table [publish]")
     memory: MemorySettings = Field(default_factory=MemorySettings, description="table [memory]")
@@ -255,6 +257,13 @@ class Config(Frozen):
             for name in {sensor.name, *sensor.sources}:
                 if owners.setdefault(name, i) != i:
                     raise _repeated(f"sensor.{i}.name", f'two sensors have the name "{name}"', "rename one")
+        return self
+
+    @model_validator(mode="after")
+    def _sparkplug_fits(self) -> Config:
+        needs_json = bool(self.mqtt.commands) or self.homeassistant.enabled
+        if (fault := conflict(self.sparkplug, self.sources, needs_json=needs_json)) is not None:
+            raise _repeated(*fault)
         return self
 
 

@@ -110,15 +110,15 @@ class Orders:
         return said
 
     def _carry_out(self, order: Order) -> list[Message]:
-        carry_out = {
+        ways: dict[str, Callable[[], list[Message]]] = {
             "status": lambda: self._done(order, self._reports.status()),
             "snapshot": lambda: self._done(order, self._reports.snapshot()),
             "mute": lambda: self._mute(order),
             "reload": lambda: self._read_again(order),
             "talk": lambda: self._talk(order),
-        }[order.verb]
+        }
         try:
-            return carry_out()
+            return ways[order.verb]()
         except UnknownSensorError as error:
             return self._refuse(order, "unknown_sensor", error)
         except ConfigurationError as error:

@@ -13,7 +13,7 @@ from edge_agent.delivery import payloads
 from edge_agent.delivery.ids import new_id
 from edge_agent.delivery.message import Message
 from edge_agent.delivery.payloads import Json
-from edge_agent.delivery.publisher import Publisher
+from edge_agent.delivery.publisher import Delivery
 from edge_agent.inventory import MOST_VALUES, memory_of, newest_values, versions
 from edge_agent.sensors.channels import channels_of
 from edge_agent.stages import PIPELINE, Acquisition, Inference
@@ -33,7 +33,7 @@ class Reporter:
         acquisitions: list[Acquisition],
         inference: Inference,
         wording: Wording,
-        publisher: Publisher,
+        publisher: Delivery,
         configured: Callable[[], Json],
     ) -> None:
         """`configured` says which settings are in use, and why where they are not those of the file."""

@@ -1,8 +1,8 @@
 """The agent at work: owns every thread, process, queue and signal, and ends them all.
 
-Threads: one for each sensor, one for inference, one for wording, one for the broker, one for a recording if
-there is one; the caller's thread watches them, reports, and feeds systemd's watchdog. The language model is a
-process of its own.
+Threads: one for each sensor, one for inference, one for wording, one for the broker, one each for Sparkplug
+and for a recording if they are wanted; the caller's thread watches them, reports, and feeds systemd's
+watchdog. The language model is a process of its own.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from typing import Protocol
 from edge_agent.announcing import discovery_of
 from edge_agent.assembly import Parts, is_simulated, outbox_of
 from edge_agent.delivery import payloads
-from edge_agent.delivery.message import Incoming, Message
-from edge_agent.delivery.publisher import DeliveryStatus, Publisher
+from edge_agent.delivery.message import Incoming, Message, Publish
+from edge_agent.delivery.publisher import Delivery, DeliveryStatus, Publisher
+from edge_agent.edge_node import edge_node_of
 from edge_agent.errors import ConfigurationError, EdgeAgentError
 from edge_agent.memory.keeper import Keeper
 from edge_agent.muting import FILE, Muting
@@ -138,7 +139,8 @@ class Agent:
         self._discovery = discovery_of(parts)
         if keeper is not None:
             self._stages.append(keeper)
-        self.publisher = self._make_publisher()
+        self._deliveries = self._make_deliveries()
+        self.publisher = next(iter(self._deliveries.values()))
         self.voice = voice_of(parts, self._sensing, self.wording, self._publish, self._give_up)
         if self.voice is not None:
             self._stages += self.voice.stages
@@ -151,7 +153,7 @@ class Agent:
             upkeep.reload if upkeep is not None else None, self.voice,
         )  # fmt: skip
         self.reporter.carried_out = lambda: self.orders.carried_out
-        self._delivery_steps = (0, time.monotonic())
+        self._delivery_steps = dict.fromkeys(self._deliveries, (0, time.monotonic()))
 
     def _make_muting(self) -> Muting:
         config = self._parts.config
@@ -167,7 +169,16 @@ class Agent:
         """Close the device of a sensor, or open it again: see `Muting.mute`. Safe from any thread."""
         self.muting.mute(name, on=on, for_s=for_s)
 
-    def _make_publisher(self) -> Publisher:
+    def _make_deliveries(self) -> dict[str, Delivery]:
+        """By the names of their threads; the first is the one whose state the agent reports."""
+        edge_node = edge_node_of(self._parts)
+        if edge_node is None:
+            return {"delivery": self._make_publisher(lambda _: None)}
+        if not self._parts.config.sparkplug.beside_json:
+            return {"sparkplug": edge_node}
+        return {"delivery": self._make_publisher(edge_node.publish), "sparkplug": edge_node}
+
+    def _make_publisher(self, beside: Publish) -> Publisher:
         parts = self._parts
         simulated = any(is_simulated(parts.config).values())
         topic, home = parts.topics.state, parts.config.homeassistant
@@ -185,6 +196,7 @@ class Agent:
             ],
             on_command=self._received,
             outbox=outbox_of(parts.config, parts.clock),
+            beside=beside,
         )
 
     def _received(self, incoming: Incoming) -> None:
@@ -213,22 +225,23 @@ class Agent:
         """
         workers: list[Worker] = []
         recording: list[Worker] = []
-        delivery = Worker(threading.Thread(), threading.Event())
+        deliveries: list[Worker] = []
         self._parts.language.start()
         if self.voice is not None:
             self.voice.start()
         try:
-            self.publisher.open()
-            delivery = begin("delivery", self.publisher.run)
+            for name, delivery in self._deliveries.items():
+                delivery.open()
+                deliveries.append(begin(name, delivery.run))
             if self._recording is not None:
                 recording.append(begin(self._recording.name, self._recording.run))
             workers += [begin(stage.name, stage.run) for stage in self._stages]
             status = f"{len(self._parts.config.sources)} sensors, model {self._parts.model.name}"
             _log.info("running: %s", status)
             self._notifier.ready(status)
-            self._watch([*workers, *recording, delivery])
+            self._watch([*workers, *recording, *deliveries])
         finally:
-            self._end(workers, recording, delivery)
+            self._end(workers, recording, deliveries)
         if self._fatal is not None:
             raise self._fatal
 
@@ -274,15 +287,18 @@ class Agent:
         return any(source.name == name and source.finished for source in self._sensing)
 
     def _delivery_problem(self) -> str:
-        steps, since_s = self._delivery_steps
         now_s = time.monotonic()
-        if self.publisher.status.steps != steps:
-            self._delivery_steps = (self.publisher.status.steps, now_s)
-        elif now_s - since_s > _DELIVERY_STUCK_S:
-            return f"delivery has not moved for {now_s - since_s:.0f} s"
+        for name, delivery in self._deliveries.items():
+            steps, since_s = self._delivery_steps[name]
+            if delivery.status.steps != steps:
+                self._delivery_steps[name] = (delivery.status.steps, now_s)
+            elif now_s - since_s > _DELIVERY_STUCK_S:
+                return f"{name} has not moved for {now_s - since_s:.0f} s"
         return ""
 
-    def _end(self, workers: Sequence[Worker], recording: Sequence[Worker], delivery: Worker) -> None:
+    def _end(
+        self, workers: Sequence[Worker], recording: Sequence[Worker], deliveries: Sequence[Worker]
+    ) -> None:
         """Signal all, then join all; the broker last, so that it hears what the others said at the end.
 
         The recording after the sensors, so that it has everything that they gave.
@@ -306,10 +322,13 @@ class Agent:
             self._parts.memory.close()
         self.reporter.sensors(everything=False)
         self._report_recording()
-        delivery.stop.set()
-        self.publisher.wake()
-        alive += join([delivery], FAREWELL_S)
-        self.publisher.close()
+        for worker in deliveries:
+            worker.stop.set()
+        for delivery in self._deliveries.values():
+            delivery.wake()
+        alive += join(deliveries, FAREWELL_S)
+        for delivery in self._deliveries.values():
+            delivery.close()
         if alive:
             raise ShutdownError(f"did not end in time: {', '.join(alive)}")
 

@@ -18,6 +18,8 @@ from export.catalog import HEADS
 from export.dialogs import Turn
 
 LENGTH_STEP = 16
+ROW_TOKENS = 80
+"""So long a row of several turns may get; a longer first turn is not cut."""
 """Rows are padded to a multiple: a CPU kernel is compiled for every new shape, which costs seconds."""
 
 RARE_WEIGHT = 6.0
@@ -66,6 +68,11 @@ class Codec:
             if turn.reads and turn.head and turn.answer.startswith(readout := HEADS[turn.head].readout):
                 weight[len(ids) - len(said) + len(self.tokenizer.encode(readout).ids)] = LABEL_WEIGHT
         return ids, weight, reads
+
+    def fitting(self, turns: Sequence[Turn]) -> Sequence[Turn]:
+        """The first turns that fit into ROW_TOKENS, at least one."""
+        lengths = np.cumsum([len(self.dialog([turn])[0]) for turn in turns])
+        return turns[: max(1, int((lengths <= ROW_TOKENS).sum()))]
 
     def batch(self, dialogs: Sequence[Sequence[Turn]]) -> DialogBatch:
         """Right-padded tensors of a list of dialogs."""

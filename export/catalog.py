@@ -21,7 +21,9 @@ EncoderKind = Literal["imu", "audio", "series", "track", "vector", "scan", "grid
 class SlotSpec:
     """One input. `shape` is (T,C), of a grid (T,height,width,colours,rest); x is (T,C) at `rate_hz`.
 
-    `gain`, `noise`, `drift` (in the units of x) and `shift` (cells) are what training varies.
+    `gain`, `noise`, `drift` (in the units of x), `shift` (cells) and `turn_deg` are what training varies: the
+    last turns points of `axes` coordinates each, in the picture (x, y) or about the vertical (x, y, z), and
+    `mirror` makes a left hand of a right one.
     """
 
     name: str
@@ -38,6 +40,9 @@ class SlotSpec:
     noise: float = 0.0
     drift: float = 0.0
     shift: int = 0
+    turn_deg: float = 0.0
+    axes: int = 2
+    mirror: bool = False
     steps: int = 1500
 
     @property
@@ -134,7 +139,8 @@ _SLOTS = (
         gain=0.1, noise=0.02, drift=0.05, shift=2, steps=2500,
     ),
     SlotSpec(
-        "pose_hand", "pose", "in front of a camera", "the hand tracker", "vector", (1, 42), 30.0, noise=0.02
+        "pose_hand", "pose", "in front of a camera", "the hand tracker", "vector", (1, 42), 30.0,
+        noise=0.02, gain=0.1, turn_deg=30.0, mirror=True,
     ),
     SlotSpec(
         "pose_finger", "pose", "in front of a camera", "the finger tracker", "series", (16, 2), 30.0,
@@ -142,11 +148,11 @@ _SLOTS = (
     ),
     SlotSpec(
         "air", "environment", "room", "the air sensor", "series", (10, 4), 1 / 60, "latest",
-        noise=0.1, steps=800,
+        noise=0.1, dropout=0.5, steps=800,
     ),
     SlotSpec(
         "room", "environment", "room", "the room sensors", "series", (4, 16), 1 / 30, "latest",
-        noise=0.02, steps=800,
+        noise=0.3, gain=0.1, steps=800,
     ),
     SlotSpec(
         "depth", "depth", "door or shelf", "the depth sensor", "grid", (4, 8, 8, 1, 0), 4.0,

@@ -1,8 +1,8 @@
 """Instruction data: what is asked about a state of the sensors, and the one right answer.
 
 Deterministic from a random generator. The text never carries the state: the model must read it from
-the soft tokens and control vectors. No number is worded here either: an answer holds `{temperature}`, and the
-device puts in what it measured.
+the soft tokens and control vectors. Nothing that the device knows is worded here either: an answer holds
+`{temperature}` or `{sensors}`, and the device puts in what it measured and which sensors have data.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ MEDICAL = " I cannot judge health. Please ask a doctor."
 HELP = " I watch the sensors of this device. Ask me what they see, hear or measure."
 SMALL_TALK = " Hello. I am here and watching the sensors."
 SMALL_WORDS = ("the", "a", "is", "do", "does", "of", "to", "it")
+BESIDE_READINGS = 0.15
+"""How often a caption of another level stands beside the readings."""
 MOST_SUMMED_UP = 3
 """So many sentences a summary has at most."""
 
@@ -103,17 +105,22 @@ class Asker:
         return dialog
 
     def captions(self, state: State, most: int = 6) -> list[Turn]:
-        """What every present head reads, in any order, each after its plainest question: to align words."""
+        """At most `most` plain sentences in any order, to align words with what is shown (DESIGN.md).
+
+        Three levels: what present heads read (meaning), each mostly after its plainest question; now and
+        then which sensors there are or agree (structure), and what they measured (statistics).
+        """
         able = [h.name for h in classes() if state.label(h.name)]
-        if not able:
-            return [self.which_sensor(state)]
-        order = [able[i] for i in self.rng.permutation(len(able))[:most]]
-        return [
-            self._reading("caption", name, HEADS[name].question.rstrip("?"), state, says)
-            if self.rng.random() < 0.5
-            else self.label_query(state, name)
-            for name in order
-        ]
+        found = [self._caption(state, able[i]) for i in self.rng.permutation(len(able))[:most]]
+        for beside in (self.conflict, self.which_sensor, self.number):
+            if not able or self.rng.random() < BESIDE_READINGS:
+                found.insert(int(self.rng.integers(len(found) + 1)), beside(state))
+        return found[:most]
+
+    def _caption(self, state: State, head: str) -> Turn:
+        if self.rng.random() < 0.5:
+            return self.label_query(state, head)
+        return self._reading("caption", head, HEADS[head].question.rstrip("?"), state, says)
 
     def turn(self, state: State) -> Turn:
         """One turn of a family drawn by its weight."""
@@ -215,7 +222,7 @@ class Asker:
         slots = state.slots(head.name)
         if not slots:
             return Turn("missing", head.name, text, missing(head), reads=False)
-        ending = f" I know it from {listed(slots)}." if why else ""
+        ending = f" I know it from {{sensors_{head.name}}}." if why else ""
         return Turn("number", head.name, text, head.readout + ending, reads=False)
 
     def _measured(self, state: State, *, changed: bool) -> Turn:
@@ -238,7 +245,7 @@ class Asker:
         return Turn("both", None, self._ask(q.BOTH_QUERY), "".join(known) or NO_SENSORS, bool(known))
 
     def which_sensor(self, state: State) -> Turn:
-        answer = f" I have data from {listed(state.present)}." if state.present else NO_SENSORS
+        answer = " I have data from {sensors}." if state.present else NO_SENSORS
         return Turn("which_sensor", None, self._ask(q.WHICH_SENSOR), answer, reads=False)
 
     def one_sensor(self, state: State) -> Turn:
@@ -335,7 +342,7 @@ def says(head: str, state: State, end: str = ".") -> str:
 
 def because(head: str, state: State) -> str:
     """The canonical sentence with the sensors it rests on."""
-    return f"{says(head, state)} I know it from {listed(state.slots(head))}."
+    return f"{says(head, state)} I know it from {{sensors_{head}}}."
 
 
 def before(head: str, state: State) -> str:
@@ -348,9 +355,9 @@ def sure(head: str, state: State) -> str:
     return says(head, state, ", I am sure of it.")
 
 
-def told(head: str, state: State) -> str:
-    """Which sensors an earlier reading came from."""
-    return f" I know it from {listed(state.slots(head))}."
+def told(head: str, _state: State) -> str:
+    """Which sensors an earlier reading came from, which the device knows."""
+    return f" I know it from {{sensors_{head}}}."
 
 
 def missing(head: HeadSpec) -> str:

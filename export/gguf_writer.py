@@ -25,8 +25,8 @@ Quantisation = Literal["f32", "q8_0"]
 SELF_TEST_TOKEN_KEY = "edge_agent.self_test.token"  # noqa: S105 - the name of a GGUF key
 SELF_TEST_EMBEDDING_KEY = "edge_agent.self_test.embedding"
 
-_TYPES = {"f32": gguf.GGMLQuantizationType.F32, "q8_0": gguf.GGMLQuantizationType.Q8_0}
-_FILE_TYPES = {"f32": gguf.LlamaFileType.ALL_F32, "q8_0": gguf.LlamaFileType.MOSTLY_Q8_0}
+TYPES = {"f32": gguf.GGMLQuantizationType.F32, "q8_0": gguf.GGMLQuantizationType.Q8_0}
+FILE_TYPES = {"f32": gguf.LlamaFileType.ALL_F32, "q8_0": gguf.LlamaFileType.MOSTLY_Q8_0}
 
 
 @dataclass(frozen=True)
@@ -83,10 +83,12 @@ def write(
     temporary = path.with_name(f".{path.name}.part")
     writer = gguf.GGUFWriter(temporary, "llama")
     _write_shape(writer, model, name, quantisation)
-    _write_tokenizer(writer, vocabulary)
+    write_tokenizer(writer, vocabulary, pre="smollm")
     for tensor_name, values in tensors(model):
         _add_tensor(writer, tensor_name, values, quantisation)
-    _write_self_test(writer, model, quantisation)
+    token = model.config.n_vocab // 2
+    row = model.token_embd.weight[token : token + 1].detach().cpu().float().numpy()
+    write_self_test(writer, token, row, TYPES[quantisation])
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -104,7 +106,7 @@ def tensors(model: LanguageModel) -> Iterator[tuple[str, npt.NDArray[np.float32]
 def _write_shape(writer: Any, model: LanguageModel, name: str, quantisation: Quantisation) -> None:
     c = model.config
     writer.add_name(name)
-    writer.add_file_type(_FILE_TYPES[quantisation])
+    writer.add_file_type(FILE_TYPES[quantisation])
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
     writer.add_vocab_size(c.n_vocab)
     writer.add_context_length(c.context_tokens)
@@ -118,9 +120,10 @@ def _write_shape(writer: Any, model: LanguageModel, name: str, quantisation: Qua
     writer.add_rope_freq_base(c.rope_theta)
 
 
-def _write_tokenizer(writer: Any, vocabulary: Vocabulary) -> None:
+def write_tokenizer(writer: Any, vocabulary: Vocabulary, *, pre: str) -> None:
+    """The tokenizer, whose pre-tokenizer llama.cpp calls `pre`, and the tokens that end a dialog."""
     writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("smollm")
+    writer.add_tokenizer_pre(pre)
     writer.add_token_list(list(vocabulary.tokens))
     writer.add_token_types(list(vocabulary.types))
     writer.add_token_merges(list(vocabulary.merges))
@@ -138,19 +141,16 @@ def _add_tensor(writer: Any, name: str, values: npt.NDArray[np.float32], quantis
     if quantisation == "f32" or values.ndim == 1:
         writer.add_tensor(name, values)
         return
-    kind = _TYPES[quantisation]
+    kind = TYPES[quantisation]
     writer.add_tensor(name, gguf.quants.quantize(values, kind), raw_dtype=kind)
 
 
-def _write_self_test(writer: Any, model: LanguageModel, quantisation: Quantisation) -> None:
-    """Write the embedding of one ordinary token, as the file holds it.
+def write_self_test(writer: Any, token: int, row: npt.NDArray[np.float32], kind: Any) -> None:
+    """Write the embedding (1,D) of one ordinary token, as a file of that type holds it.
 
     Fed as a soft token it must give what the token itself gives; the daemon checks that at load,
     through its own ctypes layer.
     """
-    token = model.config.n_vocab // 2
-    row = model.token_embd.weight[token : token + 1].detach().cpu().float().numpy()
-    kind = _TYPES[quantisation]
     held = gguf.quants.dequantize(gguf.quants.quantize(row, kind), kind).astype("<f4")
     writer.add_uint32(SELF_TEST_TOKEN_KEY, token)
     # A string, since llama.cpp hands arrays of a file's metadata to nobody.

@@ -7,7 +7,7 @@ Phone and watch are of the same instant. Everything else is drawn without regard
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +65,11 @@ class Group:
     def part(self, split: int) -> Group:
         """The rows of one split."""
         return self[torch.nonzero(self.split == split)[:, 0]]
+
+    def without_tokens(self) -> Group:
+        """The same rows for those who read no tokens: to draw them takes most of a step of the heads."""
+        slots = {n: o._replace(tokens=o.tokens[:, :0]) for n, o in self.slots.items()}
+        return replace(self, slots=slots)
 
     def __getitem__(self, rows: Tensor) -> Group:
         slots = {n: EncoderOutput(*(x[rows] for x in o)) for n, o in self.slots.items()}

@@ -19,7 +19,8 @@ CLOSERS = (
 )  # fmt: skip
 
 ACTIVITY_QUERY = (
-    "what is the person doing", "what is happening", "what activity is this", "what are they doing",
+    "what is the person doing", "what is happening to the person", "what activity is this",
+    "what are they doing",
     "what is he doing", "what is she doing", "what is the person up to", "which activity do you see",
     "tell me what the person is doing", "what is the current activity", "describe the activity",
     "what is the wearer doing", "what do the motion sensors say", "how is the person moving",
@@ -32,16 +33,16 @@ ACTIVITY_QUERY = (
     "which movement is that",
     "how am i moving", "what does the person do", "what does he do", "which activity is it",
     "is there motion",
-    "does the person move", "is the person moving", "what posture is it", "what are you seeing them do",
+    "does the person move", "is the person moving", "what movement is it", "what are you seeing them do",
     "what is the wearer up to", "what is this person busy with", "describe the movement",
     "describe the motion",
     "what do the phone and the watch feel", "how does the wearer move", "name the movement", "motion",
     "movement", "what are we doing", "what is grandma doing", "tell me the activity", "say what i am doing",
     "what action is this", "which action do you see", "what is the action", "read the motion sensors",
     "what do you make of the movement", "how would you call this activity", "what did you see the person do",
-    "what does she do", "what do they do", "what does the wearer do", "what is the posture",
-    "what does the user do", "which posture is that", "the movement please", "what does somebody do",
-    "the activity please", "and the activity", "what do i do", "in which posture is the person",
+    "what does she do", "what do they do", "what does the wearer do", "what is the movement",
+    "what does the user do", "which activity is that", "the movement please", "what does somebody do",
+    "the activity please", "and the activity", "what do i do", "at which activity is the person",
     "how do they move", "moving how", "tell me about the movement", "tell me about the person",
     "what is the person at", "any movement", "is there movement", "do you see movement",
 )  # fmt: skip

@@ -44,6 +44,7 @@ class Study:
 
 
 _IMAGE = {"gain": 0.1, "noise": 0.02, "drift": 0.05, "shift": 2}
+_BODY = {"noise": 0.01, "gain": 0.1, "turn_deg": 30.0, "axes": 3}
 _RESEARCH: tuple[tuple[str, str, EncoderKind, tuple[int, ...], dict[str, float]], ...] = (
     ("wrist", "wrist_adl_accelerometer", "series", (128, 3), {"noise": 0.1, "gain": 0.05}),
     ("occupancy_no_light", "room_occupancy:WITHOUT_LIGHT", "series", (10, 3), {}),
@@ -51,8 +52,8 @@ _RESEARCH: tuple[tuple[str, str, EncoderKind, tuple[int, ...], dict[str, float]]
     ("which_thumb", "capacitive_touch", "grid", (1, 27, 15, 1, 0), {"gain": 0.15, "noise": 2.0, "shift": 2}),
     ("signs_stratified", "sign_digit_images:STRATIFIED", "grid", (1, 32, 32, 3, 0), _IMAGE),
     ("gaze_phone", "gaze_phone", "vector", (1, 26), {}),
-    ("msr_actions", "skeleton_actions", "series", (32, 60), {"noise": 0.01}),
-    ("ut_actions", "skeleton_actions:UTKINECT", "series", (32, 60), {"noise": 0.01}),
+    ("msr_actions", "skeleton_actions", "series", (32, 60), _BODY),
+    ("ut_actions", "skeleton_actions:UTKINECT", "series", (32, 60), _BODY),
     ("lifting", "skeleton_actions:LIFTING", "vector", (1, 40), {}),
     ("carmen_motion", "lidar_2d_carmen", "scan", (2, 180), {"noise": 0.01}),
     ("carmen_scan", "lidar_2d_carmen:DENSE", "vector", (1, 30), {}),

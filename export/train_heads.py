@@ -72,6 +72,7 @@ def train_heads(
     progress: bool = True,
 ) -> tuple[Heads, list[float]]:
     """The heads (averaged weights, evaluation mode) and the losses."""
+    training = [group.without_tokens() for group in training]
     torch.manual_seed(options.seed)
     generator = torch.Generator().manual_seed(options.seed + 7)
     heads = Heads(config)

@@ -40,6 +40,7 @@ from export.train_heads import config_from, load_groups, load_heads
 from export.vocabulary import transplant
 
 ALIGN = "align"
+MOST_TURNS = 6
 ENGLISH_SHARE = {"pretrain": 1.0, ALIGN: 0.0, "instruct": 0.1}
 
 
@@ -164,8 +165,8 @@ class Trainer:
             batch = moved(self.world.device, self.codec.batch([self.asker.captions(s) for s in states]))
             answer, _ = self.student.answer_loss(self.student.condition(sample), batch)
             return answer, {"answer": answer.item()}
-        turns = self.rng.choice([1, 2, 3], len(states), p=[0.5, 0.35, 0.15])
-        dialogs = [self.asker.dialog(s, int(n)) for s, n in zip(states, turns, strict=True)]
+        # As many turns as fit: a short row costs as much as the longest one beside it.
+        dialogs = [self.codec.fitting(self.asker.dialog(s, MOST_TURNS)) for s in states]
         batch = moved(self.world.device, self.codec.batch(dialogs))
         answer, row_logp = self.student.answer_loss(self.student.condition(sample), batch)
         rows, others = self._partners(sample, states, dialogs)

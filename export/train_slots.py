@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -125,6 +126,8 @@ def vary(slot: SlotSpec, x: Tensor, generator: torch.Generator) -> tuple[Tensor,
     x = torch.where(x > 0, varied, x) if slot.encoder == "scan" else varied
     if slot.shift and slot.grid:
         x = _shifted(slot, x, generator)
+    if slot.turn_deg:
+        x = _turned(slot, x, generator)
     taken = torch.rand(n, channels, generator=generator) < MISSING_CHANNEL
     taken &= torch.rand(n, 1, generator=generator) < 0.5
     return x, (~taken).float()
@@ -142,6 +145,22 @@ def _shifted(slot: SlotSpec, x: Tensor, generator: torch.Generator) -> Tensor:
     moved = padded[:, :, down : down + height, right : right + width].permute(0, 2, 3, 1)
     moved = moved.reshape(x.shape[0], steps, pixels)
     return torch.cat([moved, x[..., pixels:]], dim=-1) if rest else moved
+
+
+def _turned(slot: SlotSpec, x: Tensor, generator: torch.Generator) -> Tensor:
+    """Points (B,T,axes * P) turned by an angle for each window, half of the windows mirrored before.
+
+    No camera hangs straight, and whoever made the recordings used one hand.
+    """
+    points = x.unflatten(-1, (-1, slot.axes)).clone()
+    if slot.mirror:
+        points[torch.rand(len(x), generator=generator) < 0.5, ..., 0] *= -1
+    angle = torch.randn(len(x), 1, 1, generator=generator) * math.radians(slot.turn_deg)
+    across, along = points[..., 0], points[..., -1]
+    turned = points.clone()
+    turned[..., 0] = across * angle.cos() - along * angle.sin()
+    turned[..., -1] = across * angle.sin() + along * angle.cos()
+    return turned.flatten(-2)
 
 
 class SlotTrainer:

@@ -7,8 +7,9 @@ import dataclasses
 import pytest
 import random_model
 
-from edge_agent.perception.answer import NO_DATA, AnswerLimits, Answers, claimed_label, join, numbers_in
+from edge_agent.perception.answer import NO_DATA, AnswerLimits, Answers, claimed_label, numbers_in
 from edge_agent.perception.client import whole_sentences
+from edge_agent.perception.facts import join
 from edge_agent.types import AnswerSource, Percept, TaskPercept
 from export import questions
 from export.catalog import ACTIVITY, EVENT, HEADS

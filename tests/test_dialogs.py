@@ -152,8 +152,7 @@ def test_two_sensors_of_one_thing_are_compared() -> None:
 def test_what_is_listed_is_what_is_present() -> None:
     for state, turn in draw(9, 3000):
         if turn.family == "which_sensor":
-            wanted = f" I have data from {listed(state.present)}." if state.present else NO_SENSORS
-            assert turn.answer == wanted
+            assert turn.answer == (" I have data from {sensors}." if state.present else NO_SENSORS)
     assert listed(("audio",)) == "the microphone"
     assert (
         listed(frozenset(("audio", "imu_watch", "gaze"))) == "the watch, the microphone and the eye tracker"

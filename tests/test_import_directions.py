@@ -28,6 +28,7 @@ ONE_MODULE_EACH = {
     "matplotlib",
     "plotext",
     "pooch",
+    "google",
     "pynmea2",
 }
 

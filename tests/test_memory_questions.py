@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from memory_checks import invented
 from memory_world import (
     HEADS,
     SLOTS,
@@ -193,6 +194,7 @@ def test_two_hundred_questions_are_answered_exactly(world: World):
             assert summary["watched_seconds"] == pytest.approx(watched / S), text
             refused += watched == 0
         check_numbers(answer, world, expected, span, watched)
+        assert not invented(answer, ZONE), answer.text
         if expected and kind != "timeline":
             assert any(word in answer.text for word in HEADS[head][4].values())
         assert bool(expected) or re.search(r"\b(not|no|nothing)\b", answer.text), answer.text

@@ -267,6 +267,28 @@ def test_a_picture_is_moved_by_at_most_its_shift_and_keeps_what_is_beside_it() -
     assert {column for _, column in places} == {0, 1, 2, 3, 4}
 
 
+def test_points_are_turned_about_the_picture_and_half_of_the_windows_mirrored() -> None:
+    slot = slot_of("vector", turn_deg=30.0, mirror=True)
+    points = torch.randn(400, 1, 42)
+    turned, _ = vary(slot, points, Generator().manual_seed(0))
+    before, after = points.unflatten(-1, (-1, 2)), turned.unflatten(-1, (-1, 2))
+    assert torch.allclose(before.norm(dim=-1), after.norm(dim=-1), atol=1e-4), "lengths stay"
+
+    def area(p: torch.Tensor) -> torch.Tensor:
+        return p[:, 0, 0, 0] * p[:, 0, 1, 1] - p[:, 0, 0, 1] * p[:, 0, 1, 0]
+
+    mirrored = (area(before) * area(after) < 0).float().mean()
+    assert 0.4 < mirrored < 0.6
+
+
+def test_a_body_is_turned_about_the_vertical() -> None:
+    slot = slot_of("series", turn_deg=30.0, axes=3)
+    points = torch.randn(50, 4, 9)
+    turned, _ = vary(slot, points, Generator().manual_seed(0))
+    assert torch.equal(points[..., 1::3], turned[..., 1::3])
+    assert not torch.allclose(points[..., 0::3], turned[..., 0::3], atol=0.1)
+
+
 def test_a_beam_without_an_echo_stays_without_one() -> None:
     x = torch.full((20, 2, 36), 2.0)
     x[:, :, ::3] = 0.0

@@ -52,7 +52,7 @@ def old_wordings() -> set[str]:
     """All of questions.py, as it is asked, but what only stands around a question or is filled into one."""
     found = set(WORDINGS[ACTIVITY].every)
     for name, value in vars(q).items():
-        if name.isupper() and name not in ("OPENERS", "CLOSERS", "THINGS", "ACTIVITY_QUERY"):
+        if name.isupper() and name not in ("OPENERS", "CLOSERS", "THINGS"):
             found.update(w for t in (value.values() if isinstance(value, dict) else (value,)) for w in t)
     return found
 

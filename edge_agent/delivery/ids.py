@@ -5,12 +5,17 @@ Source: the ULID specification (github.com/ulid/spec), without its monotonic ext
 
 from __future__ import annotations
 
+import base64
 import secrets
 
-_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_CHARACTERS = 26
+_CROCKFORD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789ABCDEFGHJKMNPQRSTVWXYZ")
+"""From the digits of base 32 in RFC 4648."""
 
 
 def new_id(wall_ns: int) -> str:
     """26 characters for the wall time `wall_ns`."""
     value = ((wall_ns // 1_000_000) & (2**48 - 1)) << 80 | secrets.randbits(80)
-    return "".join(_ALPHABET[value >> shift & 31] for shift in range(125, -1, -5))
+    # 26 digits hold 130 bits, so two zeros go before the 128; what comes after them is padding.
+    encoded = base64.b32encode((value << 6).to_bytes(17, "big"))
+    return encoded[:_CHARACTERS].translate(_CROCKFORD).decode()

@@ -145,6 +145,8 @@ class Outbox:
     def _make_room(self, db: sqlite3.Connection, accounts: Accounts, newest: Kind) -> bool:
         """Evict the oldest of the least worth, none that is worth more than `newest`; False: not enough."""
         excess = sum(account.bytes for account in accounts.values()) - self._limits.max_bytes
+        if excess <= 0:
+            return True
         evicted: list[tuple[int, Kind, int]] = []
         for kind in sorted(Kind):
             if excess <= 0 or kind > newest:

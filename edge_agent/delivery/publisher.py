@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from edge_agent.config import Mqtt
 from edge_agent.delivery.backoff import FullJitter
@@ -51,6 +52,47 @@ class DeliveryStatus:
     """Why the outbox took none lately; empty while it does."""
 
 
+class Delivery(Protocol):
+    """What takes the agent's messages to a broker: this module's publisher, and the Sparkplug edge node."""
+
+    status: DeliveryStatus
+
+    @property
+    def queued(self) -> int:
+        """Messages that wait for the broker."""
+        ...
+
+    @property
+    def outbox(self) -> Outbox | None:
+        """Where messages wait on disk; None: in memory."""
+        ...
+
+    @property
+    def dropped(self) -> int:
+        """Messages lost because too many waited."""
+        ...
+
+    def publish(self, message: Message) -> None:
+        """Take a message, from any thread; waits for the disk at most."""
+        ...
+
+    def open(self) -> None:
+        """Open what waits on disk; raises nothing."""
+        ...
+
+    def close(self) -> None:
+        """Free it."""
+        ...
+
+    def wake(self) -> None:
+        """End the wait of `run` at once."""
+        ...
+
+    def run(self, stop: threading.Event) -> None:
+        """Deliver until `stop`. Raises nothing."""
+        ...
+
+
 class Publisher:
     """`publish` from any thread, `run` in one. `on_command` is called in the thread of `run`."""
 
@@ -65,7 +107,9 @@ class Publisher:
         on_command: Callable[[Incoming], None] = lambda _: None,
         backoff: FullJitter | None = None,
         outbox: Outbox | None = None,
+        beside: Callable[[Message], None] = lambda _: None,
     ) -> None:
+        """`beside` is given every message that is published, before it is queued."""
         self.status = DeliveryStatus()
         self._settings = settings
         self._client_id = client_id
@@ -77,6 +121,7 @@ class Publisher:
         if birth is not None:
             self._backlog.put(birth)
         self._outbox = outbox
+        self._beside = beside
         self._connection: Connection | None = None
 
     @property
@@ -96,6 +141,7 @@ class Publisher:
 
     def publish(self, message: Message) -> None:
         """Queue a message; waits for the disk at most, drops the oldest one when the queue is full."""
+        self._beside(message)
         if message.retain or self._outbox is None:
             self._backlog.put(message)
         else:
@@ -162,6 +208,7 @@ class Publisher:
         finally:
             self._connection = None
             self.status.connected = False
+            self._settle(connection, flying)  # what was acknowledged before it broke is not sent again
             self._backlog.give_back([one for one in flying.values() if isinstance(one, Message)])
             connection.close()
 
@@ -183,9 +230,10 @@ class Publisher:
         """Send what may be sent, wait, and take in what came."""
         self.status.steps += 1
         self._fill(connection, flying)
-        try:
-            connection.step(timeout_s)
-        finally:  # what was acknowledged before the connection broke is not sent again
+        before = len(connection.acknowledged)
+        connection.step(timeout_s)
+        # Half of what is in flight goes into one commit, while the other half is on its way.
+        if len(connection.acknowledged) == before or 2 * len(connection.acknowledged) >= len(flying):
             self._settle(connection, flying)
         while connection.received:
             self._on_command(connection.received.popleft())
@@ -247,4 +295,5 @@ class Publisher:
                 self._exchange(connection, flying, _STEP_S)
         finally:
             self._connection = None
+            self._settle(connection, flying)
             connection.close()

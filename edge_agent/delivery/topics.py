@@ -101,6 +101,11 @@ class Topics:
         """Where requests arrive."""
         return f"{self.prefix}/cmd/{_checked(verb)}"
 
+    def kind_of(self, topic: str) -> str:
+        """What a topic of this node is about: "percept", "event", ...; "" for any other topic."""
+        prefix = f"{self.prefix}/"
+        return topic.removeprefix(prefix).split("/")[0] if topic.startswith(prefix) else ""
+
     def verb_of(self, topic: str) -> str:
         """The verb of a command topic of this node, or "" when it is none."""
         head, _, verb = topic.rpartition("/")

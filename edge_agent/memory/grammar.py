@@ -28,7 +28,7 @@ from edge_agent.memory.queries import (
     Unusual,
     Whether,
 )
-from edge_agent.perception.answer import join
+from edge_agent.perception.facts import join
 from edge_agent.perception.prompt import normalise_question
 
 _OFTEN = re.compile(r"\b(how often|how many times|how frequently|(?:number|count) of times)\b")
@@ -49,7 +49,7 @@ _SMALL_TALK = re.compile(
     r"\b(good (morning|afternoon|evening|night|day)|have a|see you|how are you|are you well|nice day)\b"
 )
 _HOW_KNOWN = re.compile(r"how (do|did|can|could) (you|it)\b")
-_POLAR = re.compile(r"(and |so |tell me (if|whether) )?(was|were|did|has|have|had|is|are|any|ever)\b")
+_POLAR = re.compile(r"((and|so) )?(tell me (if|whether)|was|were|did|has|have|had|is|are|any|ever)\b")
 _PAST_TENSE = re.compile(r"\b(was|were|did|had|happened)\b")
 _PAST = re.compile(r"\b(last time|was|were|did|had|has|have|been|happened|happen|ever|earlier|so far|went)\b")
 _ONGOING = re.compile(r"\b(has|have|is|are|since when|am)\b")

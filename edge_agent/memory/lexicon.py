@@ -11,6 +11,7 @@ from edge_agent.memory.clock_words import NUMBERS
 from edge_agent.memory.queries import Target
 from edge_agent.perception import vocabulary
 from edge_agent.perception.answer import topics_of
+from edge_agent.perception.vocabulary import has_words
 
 _IRREGULAR = {
     "sat": "sit", "stood": "stand", "fell": "fall", "fallen": "fall", "lay": "lie", "lying": "lie",
@@ -112,16 +113,21 @@ class Lexicon:
         found: Target | None = None
         concerned = self.concerned(asked)
         for head in self.heads:
-            score, labels = self._fit(head, words, meant=head.name in concerned)
+            spelled = {la for la in head.labels if "_" in la and has_words(asked, la.replace("_", " "))}
+            score, labels = self._fit(head, words, spelled, meant=head.name in concerned)
             rank = (*score, float(head.name in concerned))
             if labels and rank > best:
                 best, found = rank, Target(head.name, labels)
         return found
 
     def _fit(
-        self, head: TaskHead, words: set[str], *, meant: bool
+        self, head: TaskHead, words: set[str], spelled: set[str], *, meant: bool
     ) -> tuple[tuple[float, float], tuple[str, ...]]:
-        """((words matched, share of the label's words), the labels that fit best)."""
+        """((words matched, share of the label's words), the labels that fit best).
+
+        `spelled` are the labels that stand in the question as they are: "one person" is one even where "one"
+        alone would be no more than a number.
+        """
         entries = self._labels[head.name]
         shared = Counter(word for _, forms in entries for word in set().union(*forms))
         fits: dict[str, tuple[float, float]] = {}
@@ -129,7 +135,7 @@ class Lexicon:
             hit = words & set().union(*forms)
             telling = {word for word in hit if shared[word] == 1 and (meant or word not in _WEAK)}
             whole = any(form and form <= words and (meant or not form <= _WEAK) for form in forms)
-            if telling or whole:
+            if telling or whole or label in spelled:
                 fits[label] = (len(hit), max(len(form & words) / len(form) for form in forms if form))
         if not fits:
             return (0.0, 0.0), ()

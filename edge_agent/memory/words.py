@@ -36,7 +36,7 @@ from edge_agent.memory.queries import (
     Whether,
 )
 from edge_agent.memory.spells import Spell
-from edge_agent.perception.answer import join
+from edge_agent.perception.facts import join
 
 TOLD = 5
 """So many spells are told one by one; of more only the sums."""
@@ -147,14 +147,15 @@ class Words:
         when = self._span(span, found.now_ns)
         alarms = [
             f"{self._said(e.head, e.label)} {moment_words(e.at_ns, found.now_ns, self._zone)}"
-            for e in found.events[:TOLD]
+            for e in found.events[-TOLD:]
         ]
         if not alarms and not found.spells:
             return f"I noticed nothing unusual {when}."
         parts = []
         if alarms:
             count = len(found.events)
-            parts.append(f"What asks for attention, {_times(count)}: {'; '.join(alarms)}")
+            newest = " the newest:" if count > TOLD else ""
+            parts.append(f"What asks for attention, {_times(count)}:{newest} {'; '.join(alarms)}")
         if found.spells:
             moments = self._moments(found.spells, found.now_ns)
             parts.append(f"Unlike anything that I know, {_times(len(found.spells))}: {moments}")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from edge_agent.manifest import Manifest, TaskHead
 from edge_agent.perception import facts, tools, vocabulary
+from edge_agent.perception.facts import join
 from edge_agent.perception.prompt import normalise_question
 from edge_agent.types import Answer, AnswerSource, Percept, TaskPercept
 
@@ -286,12 +287,6 @@ def false_verdict(question: str, text: str, claimed: str, head: TaskHead) -> boo
     denied = vocabulary.has_words(lowered, "so no") or vocabulary.has_words(lowered, "not so")
     affirmed = vocabulary.has_words(lowered, "so yes")
     return denied if claimed in named else affirmed
-
-
-def join(names: Iterable[str], word: str = "and") -> str:
-    """'a', 'a and b', 'a, b and c'."""
-    items = list(names)
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {word} {items[-1]}" if items else ""
 
 
 def _fact(found: TaskPercept, percept: Percept, age_s: float) -> dict[str, object]:

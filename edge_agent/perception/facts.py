@@ -1,13 +1,13 @@
-"""Measured numbers that may be said. A sentence holds `{name}`; the number is put in here, by no network.
+"""What the device knows and may say. A sentence holds `{name}`; its value is put in here, by no network.
 
-So no language model ever words a number of its own: what is in braces and not measured makes the sentence
-unusable (`fill` says which).
+So no language model ever words a number of its own, nor which sensors there are: what is in braces and not
+known makes the sentence unusable (`fill` says which).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from edge_agent.types import NumberPercept, Values, Window
 Float64 = npt.NDArray[np.float64]
 
 BEFORE = "before_"
+SENSORS = "sensors"
 NOTHING_BEFORE = "nothing else that I know of"
 _REDUCE: dict[str, Callable[[Float64], float]] = {
     "value": lambda v: float(v[0]),
@@ -58,6 +59,24 @@ def before(manifest: Manifest, labels: Mapping[str, str]) -> dict[str, str]:
         for head in manifest.tasks
         if head.name in labels
     }
+
+
+def sources(manifest: Manifest, present: Collection[str]) -> dict[str, str]:
+    """`sensors` and `sensors_<head>`: which have data, and which of them serve a head, as it is said."""
+    heads = [*manifest.tasks, *manifest.numbers]
+    serving = {f"{SENSORS}_{head.name}": manifest.serving(head.name) for head in heads}
+    serving[SENSORS] = frozenset(present)
+    listed = {
+        name: join(s.description for s in manifest.slots if s.name in present and s.name in slots)
+        for name, slots in serving.items()
+    }
+    return {name: words for name, words in listed.items() if words}
+
+
+def join(names: Iterable[str], word: str = "and") -> str:
+    """'a', 'a and b', 'a, b and c'."""
+    items = list(names)
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {word} {items[-1]}" if items else ""
 
 
 def worded(fact: Fact, values: Values) -> str:

@@ -7,7 +7,6 @@ one after the other: the peak of memory is one matrix, not the model.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,14 +18,11 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from edge_agent.perception.prompt import BOS, END, PAD
 from export.byo import tokenizer as tokenizers
 from export.byo.checkpoint import Shape
 from export.byo.network import FrozenBlock, FrozenLanguage
-from export.gguf_writer import SELF_TEST_EMBEDDING_KEY, SELF_TEST_TOKEN_KEY, Quantisation
+from export.gguf_writer import FILE_TYPES, TYPES, Quantisation, write_self_test, write_tokenizer
 
-_TYPES = {"f32": gguf.GGMLQuantizationType.F32, "q8_0": gguf.GGMLQuantizationType.Q8_0}
-_FILE_TYPES = {"f32": gguf.LlamaFileType.ALL_F32, "q8_0": gguf.LlamaFileType.MOSTLY_Q8_0}
 _Q8_0_BLOCK = 32
 
 
@@ -55,12 +51,13 @@ def write(
     temporary = path.with_name(f".{path.name}.part")
     writer = gguf.GGUFWriter(temporary, model.config.shape.architecture)
     _write_shape(writer, model, name, quantisation)
-    _write_tokenizer(writer, tokenizer, pre, model.config.n_vocab)
+    # The dialog ends with this project's mark; the checkpoint's own ends are control tokens and stop too.
+    write_tokenizer(writer, tokenizers.vocabulary(tokenizer, model.config.n_vocab), pre=pre)
     _write_self_test(writer, model, quantisation)
     listed = list(entries(model))
     for entry in listed:
         kind = _kind(entry, quantisation)
-        raw = None if kind is _TYPES["f32"] else kind
+        raw = None if kind is TYPES["f32"] else kind
         shape = entry.shape if raw is None else gguf.quant_shape_to_byte_shape(entry.shape, kind)
         dtype = np.dtype(np.float32 if raw is None else np.uint8)
         writer.add_tensor_info(entry.name, shape, dtype, int(np.prod(shape)) * dtype.itemsize, raw)
@@ -112,20 +109,20 @@ def _vector(name: str, values: Tensor) -> Entry:
 
 def _kind(entry: Entry, quantisation: Quantisation) -> Any:
     fits = len(entry.shape) > 1 and entry.shape[-1] % _Q8_0_BLOCK == 0
-    return _TYPES[quantisation if fits else "f32"]
+    return TYPES[quantisation if fits else "f32"]
 
 
 def _bytes(entry: Entry, quantisation: Quantisation) -> Any:
     values = np.ascontiguousarray(entry.values().detach().float().numpy())
     assert values.shape == entry.shape, (entry.name, values.shape, entry.shape)
     kind = _kind(entry, quantisation)
-    return values if kind is _TYPES["f32"] else gguf.quants.quantize(values, kind)
+    return values if kind is TYPES["f32"] else gguf.quants.quantize(values, kind)
 
 
 def _write_shape(writer: Any, model: FrozenLanguage, name: str, quantisation: Quantisation) -> None:
     s = model.config.shape
     writer.add_name(name)
-    writer.add_file_type(_FILE_TYPES[quantisation])
+    writer.add_file_type(FILE_TYPES[quantisation])
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
     writer.add_vocab_size(model.config.n_vocab)
     writer.add_context_length(s.context_tokens)
@@ -141,29 +138,10 @@ def _write_shape(writer: Any, model: FrozenLanguage, name: str, quantisation: Qu
     writer.add_rope_freq_base(s.rope_theta)
 
 
-def _write_tokenizer(writer: Any, tokenizer: Tokenizer, pre: str, n_vocab: int) -> None:
-    vocabulary = tokenizers.vocabulary(tokenizer, n_vocab)
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre(pre)
-    writer.add_token_list(list(vocabulary.tokens))
-    writer.add_token_types(list(vocabulary.types))
-    writer.add_token_merges(list(vocabulary.merges))
-    # The dialog ends with this project's mark; the checkpoint's own ends are control tokens and stop too.
-    writer.add_bos_token_id(vocabulary.id_of(BOS))
-    writer.add_eos_token_id(vocabulary.id_of(END))
-    writer.add_eot_token_id(vocabulary.id_of(END))
-    writer.add_pad_token_id(vocabulary.id_of(PAD))
-    writer.add_add_bos_token(False)  # the template spells its control tokens out
-    writer.add_add_eos_token(False)
-    writer.add_add_space_prefix(False)
-
-
 def _write_self_test(writer: Any, model: FrozenLanguage, quantisation: Quantisation) -> None:
-    """Write the embedding of one ordinary token, as the file holds it (see export/gguf_writer.py)."""
     token = model.config.control_first // 2
     with torch.no_grad():
         row = model.token_embd(torch.tensor([token])).float().numpy()
-    kind = _kind(Entry("", row.shape, lambda: model.token_embd.frozen), quantisation)
-    held = gguf.quants.dequantize(gguf.quants.quantize(row, kind), kind).astype("<f4")
-    writer.add_uint32(SELF_TEST_TOKEN_KEY, token)
-    writer.add_string(SELF_TEST_EMBEDDING_KEY, base64.b64encode(held.tobytes()).decode("ascii"))
+    write_self_test(
+        writer, token, row, _kind(Entry("", row.shape, lambda: model.token_embd.frozen), quantisation)
+    )

@@ -6,17 +6,9 @@ from export import questions as q
 from export.wordings.common import Wordings
 
 _ACTIVITY = "activity_recognition"
-_REPLACED = {
-    "what is happening": "what is happening to the person",
-    "what posture is it": "what movement is it",
-    "what is the posture": "what is the movement",
-    "which posture is that": "which activity is that",
-    "in which posture is the person": "at which activity is the person",
-}
-"""A posture is read from a thermal array, and what happens from any sensor."""
 
 ACTIVITY = Wordings(
-    query=tuple(_REPLACED.get(w, w) for w in q.ACTIVITY_QUERY),
+    query=q.ACTIVITY_QUERY,
     yes_no=q.YES_NO[_ACTIVITY],
     false_premise=q.FALSE_PREMISE[_ACTIVITY],
     choice=q.CHOICE[_ACTIVITY],
