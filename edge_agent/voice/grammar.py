@@ -14,7 +14,7 @@ from edge_agent.manifest import Manifest
 from edge_agent.memory.lexicon import Lexicon
 from edge_agent.perception.answer import topics_of
 from edge_agent.voice import forms, labels_said, sphinx
-from edge_agent.voice.jsgf import Rules
+from edge_agent.voice.jsgf import Rules, rules_in
 
 NAME = "questions"
 _LETTERS = {"a_m": ("EY EH M",), "p_m": ("P IY EH M",)}
@@ -44,10 +44,10 @@ def make_grammar(manifest: Manifest, slots: Collection[str], names: Iterable[str
     Raises VoiceError when the dictionary is missing.
     """
     lexicon = Lexicon(manifest, slots)
-    texts = {**forms.TIME, **forms.PRESENT, **forms.PAST, **forms.TOP}
+    texts = rules_in(forms.ENGLISH)
     texts |= _about_labels(lexicon, sphinx.vocabulary())
     texts |= _about_sensors(lexicon, names) | _about_now(lexicon, set(slots))
-    rules = Rules({name: text for name, text in texts.items() if text}, "question")
+    rules = Rules({name: text for name, text in texts.items() if text}, forms.TOP)
     said = rules.words()
     words = {**sphinx.pronunciations(said), **{w: p for w, p in _LETTERS.items() if w in said}}
     unknown = [word for word in said if word not in words]
