@@ -12,7 +12,7 @@ from edge_agent.memory.measured import Measured, Wanted
 from edge_agent.memory.numbers import Number, numbers_of
 from edge_agent.memory.phrases import TimePhrase
 from edge_agent.memory.queries import Span
-from edge_agent.perception.answer import join
+from edge_agent.perception.facts import join
 from edge_agent.perception.vocabulary import concerns
 
 _ABOVE = (

@@ -12,7 +12,7 @@ from edge_agent.memory.measured import MeasuredFinding, Wanted
 from edge_agent.memory.numbers import Number
 from edge_agent.memory.series import MINUTE_NS
 from edge_agent.memory.words import upper
-from edge_agent.perception.answer import join
+from edge_agent.perception.facts import join
 
 _EVIDENCE = 20
 """So many minutes go with an answer; the summary counts them all."""
