@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, free_port
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 from sparkplug_host import REBIRTH, Host, rows
@@ -227,8 +227,10 @@ class Story:
         self._session = Session(PLACE, self._bd_seq, self._aliases)
 
 
-@unhurried
+@effort(deadline=None, max_examples=200)
 @given(STEPS, st.integers(0, 255))
+@example([("percept", "walking", 2), ("percept", "seated", 0)], 0)
+@example([("sensor", "phone", "online"), ("sensor", "phone", "offline"), ("sensor", "phone", "online")], 0)
 def test_whatever_happens_a_host_sees_what_the_agent_shows(steps: list[tuple], bd_seq: int):
     story = Story(bd_seq)
     for step in steps:
