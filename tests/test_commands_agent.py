@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 from contextlib import contextmanager
 from pathlib import Path
@@ -109,6 +110,11 @@ def test_a_configuration_is_read_again_and_a_wrong_one_is_refused(
         assert listener.on(f"{NODE}/sensor/phone/state")[-1]["state"] == "muted", "still, after a restart"
         assert listener.on(f"{NODE}/state")[-1]["state"] == "online"
         assert agent.process.poll() is None
+        # The signal of service managers does the same.
+        file.write_text(right + ROOM.replace("'room'", "'cellar'"))
+        agent.process.send_signal(signal.SIGHUP)
+        info = listener.wait(f"{NODE}/info", lambda m: "cellar" in m["sensors"])
+        assert "room" not in info["sensors"]
         listener.validate()
         received = [json.loads(m.payload)["delivery"] for m in listener.heard if b'"delivery"' in m.payload]
     numbers = [one["sequence"] for one in received if one["source"] == "percept/main"]
