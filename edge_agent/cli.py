@@ -163,7 +163,7 @@ def _run(options: argparse.Namespace) -> int:
         return cli_record.assemble_recorded(settings, record)
 
     stop = threading.Event()
-    with signals(stop.set):  # before the models are loaded, which takes about a second
+    with signals(stop.set, configuration.request):  # before the models are loaded, which takes about a second
         serve(configuration, make, Notifier.from_environment(), stop)
     return 0
 

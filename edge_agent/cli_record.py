@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from edge_agent.record.mcap_file import RecordingReader
     from edge_agent.record.playback import Playback
     from edge_agent.record.recorder import Progress
+    from edge_agent.types import Sensor
 
 Add = Callable[..., Any]
 
@@ -82,7 +83,7 @@ def _record(options: argparse.Namespace) -> int:
     with signals(stop.set):
         settings = config.load(options.config or config.find())
         model, clock = manifest.read(settings.model.path), SystemClock()
-        sensors = assembly.make_sensors(settings, model, clock)
+        sensors = _not_muted(settings, assembly.make_sensors(settings, model, clock))
         recorder = Recorder(
             create(options.output), header(settings, clock), describer(settings, model, sensors), clock
         )
@@ -94,6 +95,22 @@ def _record(options: argparse.Namespace) -> int:
                 print()
     print(f"{options.output}: {progress_line(done)}")
     return 0
+
+
+def _not_muted(settings: Config, sensors: list[Sensor]) -> list[Sensor]:
+    """Without those that the configuration or a command mutes. EdgeAgentError where none is left."""
+    from edge_agent.muting import FILE, remembered
+
+    names = [sensor.name for sensor in sensors]
+    muted = {sensor.name for sensor in settings.sensors if sensor.muted}
+    muted |= remembered(settings.node.state_directory / FILE, names).keys()
+    for name in sorted(muted):
+        print(f'sensor "{name}" is muted: not recorded', file=sys.stderr)
+    if muted >= set(names):
+        raise EdgeAgentError(
+            "every sensor is muted", hint="unmute one (docs/mqtt.md)"
+        )
+    return [sensor for sensor in sensors if sensor.name not in muted]
 
 
 def assemble_recorded(settings: Config, path: Path) -> tuple[Parts, Recording]:

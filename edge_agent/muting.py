@@ -48,6 +48,23 @@ class Either(threading.Event):
         return self.is_set()
 
 
+def remembered(path: Path, names: Iterable[str]) -> dict[str, float | None]:
+    """Which of `names` were muted last: for how many seconds, None for good.
+
+    A time begins anew, since nobody knows what has passed of it. All are, where that cannot be read.
+    """
+    known = list(names)
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+        kept = {str(name): None if for_s is None else float(for_s) for name, for_s in said.items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        _log.warning("%s cannot be read, so every sensor is muted: %s", path, error)
+        return dict.fromkeys(known)
+    return {name: for_s for name, for_s in kept.items() if name in known}
+
+
 class Mutable(Protocol):
     """A device that can be closed and opened again (`stages.Acquisition`)."""
 
@@ -84,7 +101,7 @@ class Muting:
         self._lock = threading.Lock()
         self._until: dict[str, tuple[int, bool]] = {}
         """Sensor -> when that ends, in ns, and what comes then."""
-        self._kept: dict[str, float | None] = self._load()
+        self._kept = remembered(path, self._devices)
         for name in muted:
             self._devices[name].mute(on=True)
         for name, for_s in self._kept.items():
@@ -137,20 +154,6 @@ class Muting:
         raise UnknownSensorError(f'there is no sensor "{name}"', hint=f"there are {', '.join(self._devices)}")
 
     # -- what is remembered ------------------------------------------------------------------------------
-
-    def _load(self) -> dict[str, float | None]:
-        """Sensor -> for how many seconds, None for good. A time begins anew: nobody knows what has passed."""
-        try:
-            said = json.loads(self._path.read_text(encoding="utf-8"))
-            kept = {str(name): None if for_s is None else float(for_s) for name, for_s in said.items()}
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
-            _log.warning(
-                "%s cannot be read: %s; every sensor is muted until told otherwise", self._path, error
-            )
-            return dict.fromkeys(self._devices)
-        return {name: for_s for name, for_s in kept.items() if name in self._devices}
 
     def _keep(self) -> None:
         """Write it whole or not at all."""

@@ -39,7 +39,7 @@ class Configuration:
         self._reason = ""
         self._previous: Config | None = None
         self._next: Config | None = None
-        self._moves_on = False
+        self._moves_on = self._requested = False
         self._use(configs.load(path))
 
     def _use(self, settings: Config) -> None:
@@ -69,10 +69,23 @@ class Configuration:
         check(fresh)
         self._next = fresh
 
+    def request(self) -> None:
+        """Ask for `reload` soon; safe from a signal handler. What is wrong is logged."""
+        self._requested = True
+
     def over(self, status: DeliveryStatus) -> bool:
         """Whether another agent shall begin; asked now and then."""
+        if self._requested:
+            self._requested = False
+            self._try_to_reload()
         self._moves_on = self._next is not None or self._trial.over(status.connects, status.reason)
         return self._moves_on
+
+    def _try_to_reload(self) -> None:
+        try:
+            self.reload()
+        except EdgeAgentError as error:
+            _log.error("the configuration stays as it was: %s (%s)", error, error.hint)
 
     def as_json(self) -> Json:
         """Whether the file is in use as it was read last, and why not."""

@@ -379,13 +379,14 @@ def play(device: SimulatedSerial, faults: Mapping[Callable[[], None], float], du
 
 
 @contextmanager
-def signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Call `stop` on SIGTERM and SIGINT while in the block; for the main thread alone."""
+def signals(stop: Callable[[], None], reload: Callable[[], None] | None = None) -> Iterator[None]:
+    """Call `stop` on SIGTERM and SIGINT, and `reload` on SIGHUP, in the block; for the main thread alone."""
+    calls = {signal.SIGTERM: stop, signal.SIGINT: stop} | ({} if reload is None else {signal.SIGHUP: reload})
 
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        stop()  # and no more: a handler that logs may interrupt the logging
+    def handle(number: int, _frame: FrameType | None) -> None:
+        calls[signal.Signals(number)]()  # and no more: a handler that logs may interrupt the logging
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.signal(number, handle) for number in calls}
     try:
         yield
     finally:

@@ -12,7 +12,7 @@ from conftest import Mosquitto, free_port, wait_for
 from listening import Listener, validator
 from rich.console import Console
 from test_cli import run
-from test_commands_agent import ROOM, SOUND, allowing
+from test_commands_agent import ROOM, SOUND, STARTS_S, allowing
 from test_mqtt import local, running
 
 from edge_agent.cli_status import details, headline, sensors_table
@@ -88,7 +88,7 @@ def test_it_shows_a_whole_agent(broker: Mosquitto, random_model: Path, tmp_path:
     file = configuration(tmp_path, random_model, broker.port, sensors=SOUND + ROOM)
     allowing(file, "status")
     with Listener(broker.port) as listener, AgentProcess(file):
-        listener.wait(f"{NODE}/percept", lambda m: m["present"] == ["audio"])
+        listener.wait(f"{NODE}/percept", lambda m: m["present"] == ["audio"], STARTS_S)
         listener.wait(f"{NODE}/queue", lambda m: m["delivered"])
         told = run("status", "-c", file, "--json")
         assert told.returncode == 0, told.stderr

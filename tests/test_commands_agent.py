@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,8 @@ from listening import Listener
 
 pytestmark = pytest.mark.e2e
 ALL = ["ask", "status", "mute", "snapshot", "reload"]
+STARTS_S = 60.0
+"""A busy machine takes its time to import and load everything."""
 SOUND = "[[sensor]]\nkind = 'simulated'\nname = 'sound'\nslot = 'audio'\n"
 ROOM = "[[sensor]]\nkind = 'i2c'\nname = 'room'\nchip = 'bme280'\nbus = 'simulated'\n"
 
@@ -35,7 +38,7 @@ def order(listener: Listener, verb: str, identity: str, **body: Any) -> dict[str
 def test_what_an_agent_tells_and_refuses(broker: Mosquitto, random_model: Path, tmp_path: Path):
     file = allowing(configuration(tmp_path, random_model, broker.port, sensors=SOUND + ROOM), *ALL[:4])
     with Listener(broker.port) as listener, AgentProcess(file):
-        listener.wait(f"{NODE}/percept", lambda m: m["present"] == ["audio"])
+        listener.wait(f"{NODE}/percept", lambda m: m["present"] == ["audio"], STARTS_S)
         listener.wait(f"{NODE}/sensor/room/state", lambda m: m["values"])
         status = order(listener, "status", "s1")["status"]
         assert status["info"]["commands"] == ALL[:4]
@@ -80,7 +83,7 @@ def test_sound_leaves_only_where_the_configuration_says_so(
     file = configuration(tmp_path, random_model, broker.port, sensors=SOUND)
     allowing(file, "snapshot", more="snapshot_raw = true")
     with Listener(broker.port) as listener, AgentProcess(file):
-        listener.wait(f"{NODE}/percept", lambda m: m["present"] == ["audio"])
+        listener.wait(f"{NODE}/percept", lambda m: m["present"] == ["audio"], STARTS_S)
         sound = order(listener, "snapshot", "p1")["snapshot"]["sensors"]["sound"]
         assert sound["raw"]["shape"][1] == 1
         assert len(sound["raw"]["base64"]) >= 4 * sound["raw"]["shape"][0]
@@ -92,7 +95,7 @@ def test_a_configuration_is_read_again_and_a_wrong_one_is_refused(
 ):
     file = allowing(configuration(tmp_path, random_model, broker.port))
     with Listener(broker.port) as listener, board(tmp_path), AgentProcess(file) as agent:
-        listener.wait(f"{NODE}/percept", lambda m: len(m["present"]) == 3)
+        listener.wait(f"{NODE}/percept", lambda m: len(m["present"]) == 3, STARTS_S)
         order(listener, "mute", "m1", sensor="board", muted=True)
         right = file.read_text()
         file.write_text(right.replace("language_deadline_s", "language_deadlin_s"))
@@ -109,6 +112,11 @@ def test_a_configuration_is_read_again_and_a_wrong_one_is_refused(
         assert listener.on(f"{NODE}/sensor/phone/state")[-1]["state"] == "muted", "still, after a restart"
         assert listener.on(f"{NODE}/state")[-1]["state"] == "online"
         assert agent.process.poll() is None
+        # The signal of service managers does the same.
+        file.write_text(right + ROOM.replace("'room'", "'cellar'"))
+        agent.process.send_signal(signal.SIGHUP)
+        info = listener.wait(f"{NODE}/info", lambda m: "cellar" in m["sensors"])
+        assert "room" not in info["sensors"]
         listener.validate()
         received = [json.loads(m.payload)["delivery"] for m in listener.heard if b'"delivery"' in m.payload]
     numbers = [one["sequence"] for one in received if one["source"] == "percept/main"]
@@ -122,7 +130,7 @@ def test_broker_settings_that_do_not_connect_are_left_and_nothing_is_lost(
     file = configuration(tmp_path, random_model, broker.port, sensors=SOUND)
     allowing(file, more="revert_after_s = 5")
     with Listener(broker.port) as listener, AgentProcess(file) as agent:
-        listener.wait(f"{NODE}/percept", lambda m: m["present"] == ["audio"])
+        listener.wait(f"{NODE}/percept", lambda m: m["present"] == ["audio"], STARTS_S)
         elsewhere = free_port()
         file.write_text(file.read_text().replace(f"port = {broker.port}", f"port = {elsewhere}"))
         assert order(listener, "reload", "r1")["reload"]
@@ -158,7 +166,7 @@ def test_a_microphone_that_is_muted_is_let_go_of(broker: Mosquitto, random_model
         file = allowing(configuration(tmp_path, random_model, broker.port, sensors=tables))
         with AgentProcess(file, device.environment):
             state = f"{NODE}/sensor/mic/state"
-            listener.wait(state, lambda m: m["state"] == "online" and m["samples"] > 1)
+            listener.wait(state, lambda m: m["state"] == "online" and m["samples"] > 1, STARTS_S)
             assert recorders(device.environment) == 1
             assert order(listener, "mute", "m1", sensor="mic", muted=True)["mute"]["closed"]
             assert wait_for(lambda: recorders(device.environment) == 0, what="the microphone to be free")

@@ -17,6 +17,7 @@ from hot_plug_devices import KINDS
 from hypothesis import given
 from hypothesis import strategies as st
 from listening import Listener
+from test_cli import run
 from test_runtime import SCRIPTED, Scripted
 
 from edge_agent import config
@@ -327,3 +328,30 @@ def test_every_kind_of_sensor_is_closed_and_opened_again(
             }
             assert (calm["lost"], calm["errors"], calm["gaps"], calm["reconnects"]) == (0, 0, 0, 0)
             listener.validate()
+
+
+@pytest.mark.e2e
+def test_what_is_muted_is_not_recorded_either(random_model: Path, tmp_path: Path):
+    tables = "".join(
+        f"[[sensor]]\nkind = 'simulated'\nname = '{name}'\nslot = '{slot}'\n{more}\n"
+        for name, slot, more in (
+            ("phone", "imu_phone", ""), ("watch", "imu_watch", ""), ("sound", "audio", "muted = true")
+        )
+    )  # fmt: skip
+    file = configuration(tmp_path, random_model, 1883, sensors=tables)
+    muting_file = config.load(file).node.state_directory / "muted.json"
+    muting_file.parent.mkdir(parents=True)
+    muting_file.write_text('{"watch": 60}')
+    pytest.importorskip("mcap", reason="pip install 'iotlm-edge[record]'")
+    out = tmp_path / "a.mcap"
+    done = run("record", "-c", file, "-o", out, "--duration", "1")
+    assert done.returncode == 0, done.stderr
+    assert 'sensor "sound" is muted' in done.stderr
+    facts = json.loads(run("record", "info", out, "--json").stdout)
+    assert "phone" in json.dumps(facts)
+    told = {name for name in ("phone", "watch", "sound") if facts["sensors"].get(name, {}).get("chunks")}
+    assert told == {"phone"}
+    muting_file.write_text('{"watch": null, "phone": null}')
+    none = run("record", "-c", file, "-o", tmp_path / "b.mcap", "--duration", "1")
+    assert none.returncode == 1
+    assert "every sensor is muted" in none.stderr

@@ -175,6 +175,22 @@ def test_what_turns_out_wrong_later_is_left_for_what_was_before(tmp_path: Path, 
     assert not kept.fall_back(EdgeAgentError("again"))
 
 
+def test_a_request_is_carried_out_soon_or_refused_in_the_log(
+    tmp_path: Path, shipped_model: Path, caplog: pytest.LogCaptureFixture
+):
+    file = write(tmp_path / "a.toml", shipped_model)
+    kept = Configuration(file, ManualClock())
+    kept.begin()
+    write(file, shipped_model, mqtt="hots = 'x'")
+    kept.request()
+    assert not kept.over(DeliveryStatus())
+    assert "mqtt.hots" in caplog.text
+    assert not kept.over(DeliveryStatus())
+    write(file, shipped_model, mqtt="queue_limit = 99")
+    kept.request()
+    assert kept.over(DeliveryStatus())
+
+
 def test_where_it_cannot_be_read_again_it_says_why(tmp_path: Path, shipped_model: Path):
     kept = Configuration(write(tmp_path / "a.toml", shipped_model), ManualClock(), fixed="it is recorded")
     with pytest.raises(EdgeAgentError, match="it is recorded"):
