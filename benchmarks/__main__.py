@@ -22,6 +22,7 @@ PARTS = {
     "language": True,
     "daemon": True,
     "memory": True,
+    "asking": True,
     "outbox": False,
 }
 """name -> whether it takes `--model`."""
