@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-_VOWELS = frozenset("AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".split())
+_VOWELS = frozenset(
+    ("AA", "AE", "AH", "AO", "AW", "AY", "EH", "ER", "EY", "IH", "IY", "OW", "OY", "UH", "UW")
+)
 _BATH = frozenset(("F", "S", "TH"))
 _OPEN = {"AE": "AA", "OW": "AH UH"}
 _ALWAYS = {"what": "W AO T", "was": "W AO Z", "been": "B IY N", "either": "AY DH AH"}

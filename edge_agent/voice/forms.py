@@ -32,8 +32,8 @@ ENGLISH = """
 <month> = january | february | march | april | may | june | july | august | september | october | november
     | december;
 <date> = on ( the <ordinal> of <month> | <month> [ the ] <ordinal> );
-<some_part> = [ in ] this <part> | /3/ last ( /3/ night | evening ) | /0.2/ tonight | ( yesterday | <weekday> ) <part> |
-    ( in | during ) the <part> | at night;
+<some_part> = [ in ] this <part> | /3/ last ( /3/ night | evening ) | /0.2/ tonight | ( yesterday |
+    <weekday> ) <part> | ( in | during ) the <part> | at night;
 <recent> = ( in | over | during | within | for ) the ( last | past ) ( <number> <unit> | minute | hour |
     half an hour | day | week );
 <ago> = <number> <unit> ago | ( an hour | half an hour | a minute | a week ) ago;

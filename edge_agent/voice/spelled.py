@@ -7,11 +7,11 @@ import subprocess
 from collections.abc import Iterable
 
 _PHONES = {
-    "tʃ": "CH", "dʒ": "JH", "eɪ": "EY", "aɪ": "AY", "ɔɪ": "OY", "aʊ": "AW", "oʊ": "OW", "əʊ": "OW", "ɪɹ": "IH R",
-    "ɛɹ": "EH R", "ɔːɹ": "AO R", "oːɹ": "AO R", "ɑːɹ": "AA R", "ʊɹ": "UH R", "iə": "IY AH", "əl": "AH L",
+    "tʃ": "CH", "dʒ": "JH", "eɪ": "EY", "aɪ": "AY", "ɔɪ": "OY", "aʊ": "AW", "oʊ": "OW", "əʊ": "OW",
+    "ɪɹ": "IH R",    "ɛɹ": "EH R", "ɔːɹ": "AO R", "oːɹ": "AO R", "ɑːɹ": "AA R", "ʊɹ": "UH R", "iə": "IY AH", "əl": "AH L",
     "iː": "IY", "uː": "UW", "ɑː": "AA", "ɔː": "AO", "ɜː": "ER", "ɚ": "ER", "ɝ": "ER", "i": "IY", "ɪ": "IH",
-    "ᵻ": "IH", "e": "EH", "ɛ": "EH", "æ": "AE", "a": "AE", "ʌ": "AH", "ə": "AH", "ɐ": "AH", "ɑ": "AA", "ɒ": "AA",
-    "ɔ": "AO", "o": "OW", "ʊ": "UH", "u": "UW", "p": "P", "b": "B", "t": "T", "ɾ": "T", "ʔ": "T", "d": "D",
+    "ᵻ": "IH", "e": "EH", "ɛ": "EH", "æ": "AE", "a": "AE", "ʌ": "AH", "ə": "AH", "ɐ": "AH", "ɑ": "AA",
+    "ɒ": "AA",    "ɔ": "AO", "o": "OW", "ʊ": "UH", "u": "UW", "p": "P", "b": "B", "t": "T", "ɾ": "T", "ʔ": "T", "d": "D",
     "k": "K", "ɡ": "G", "g": "G", "f": "F", "v": "V", "θ": "TH", "ð": "DH", "s": "S", "z": "Z", "ʃ": "SH",
     "ʒ": "ZH", "h": "HH", "m": "M", "n": "N", "ŋ": "NG", "l": "L", "ɹ": "R", "r": "R", "w": "W", "j": "Y",
 }  # fmt: skip
@@ -22,20 +22,16 @@ _LIMIT_S = 10.0
 
 def pronunciations(words: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """How to say each of `words` that consists of letters; none where espeak-ng is missing or fails."""
-    wanted = [word for word in words if word.isalpha()]
-    if not wanted:
-        return {}
+    return {word: (found,) for word in words if word.isalpha() and (found := phones(_spoken(word)))}
+
+
+def _spoken(word: str) -> str:
+    command = ["espeak-ng", "-q", "--ipa", "-v", "en-us", "--stdin"]
     try:
-        said = subprocess.run(
-            ["espeak-ng", "-q", "--ipa", "-v", "en-us", "--stdin"],
-            input="\n".join(wanted), capture_output=True, text=True, check=True, timeout=_LIMIT_S,
-        ).stdout.split("\n")  # fmt: skip
-    except (OSError, subprocess.SubprocessError, UnicodeError):
-        return {}
-    lines = [line.strip() for line in said if line.strip()]
-    if len(lines) != len(wanted):
-        return {}
-    return {word: (found,) for word, line in zip(wanted, lines, strict=True) if (found := phones(line))}
+        done = subprocess.run(command, input=word.encode(), capture_output=True, check=True, timeout=_LIMIT_S)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.decode(errors="replace").strip()
 
 
 def phones(ipa: str) -> str:
