@@ -47,7 +47,7 @@ def ask(questions: tuple[str, ...]) -> list[Clip]:
     return [(q, voice, spoken(q, voice, wpm)) for q, (wpm, voice) in zip(questions, ways, strict=False)]
 
 
-def heard(transcriber: Transcriber, intents: Intents, clips: list[Clip], tell: bool) -> dict[str, Any]:
+def heard(transcriber: Transcriber, intents: Intents, clips: list[Clip], *, tell: bool) -> dict[str, Any]:
     """Word error rate, share of intents that are right, and times."""
     wrong_words = words = 0
     right: dict[str, list[bool]] = {"american": [], "british": []}
@@ -87,7 +87,7 @@ def edits(said: list[str], found: list[str]) -> int:
 
 
 def digit_clips(count: int) -> list[Clip]:
-    """ "what happened in the last five minutes" with a digit that a person said: six speakers."""
+    """The question "what happened in the last five minutes" with a digit that a person said: six speakers."""
     before = spoken("what happened in the last", "en-us", 150)
     after = spoken("minutes", "en-us", 150)
     files = sorted((DATA / "spoken_digits").glob("[1-9]_*_[01].wav"))
@@ -185,10 +185,10 @@ def main() -> int:
                 (said, voice, sound if snr_db is None else noise.added(sound, snr_db, i))
                 for i, (said, voice, sound) in enumerate(clips)
             ]
-            result[f"snr_{snr_db or 'clean'}"] = heard(transcriber, intents, noisy, options.verbose)
+            result[f"snr_{snr_db or 'clean'}"] = heard(transcriber, intents, noisy, tell=options.verbose)
     if "digits" in wanted:
         digits = digit_clips(12 if options.quick else 108)
-        result["spoken_digits"] = heard(transcriber, intents, digits, options.verbose)
+        result["spoken_digits"] = heard(transcriber, intents, digits, tell=options.verbose)
     result["rss_mib"] = rss_mib()
     result["rss_mib_before"] = empty_mib
     if "wake" in wanted:
@@ -203,12 +203,9 @@ def main() -> int:
 def tell(result: dict[str, Any]) -> None:
     """The figures, a line for each part."""
     for name, value in result.items():
-        parts = value.items() if isinstance(value, dict) else ((None, value),)
-        said = ", ".join(
-            f"{key} {v:.3g}" if isinstance(v, float) else f"{key or ''} {v}".strip() if key else f"{v:.4g}"
-            for key, v in parts
-        ) if isinstance(value, dict) else (f"{value:.4g}" if isinstance(value, float) else str(value))  # fmt: skip
-        print(f"{name}: {said}")
+        parts = value if isinstance(value, dict) else {"": value}
+        said = (f"{key} {v:.3g}" if isinstance(v, float) else f"{key} {v}" for key, v in parts.items())
+        print(f"{name}: {', '.join(said)}")
     for line in missed(result):
         print(f"missed: {line}")
 
