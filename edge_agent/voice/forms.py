@@ -24,7 +24,7 @@ ENGLISH = """
     <hour> <minute> [ <half> ] | noon | midnight;
 <weekday> = monday | tuesday | wednesday | thursday | friday | saturday | sunday;
 <part> = morning | afternoon | evening | night;
-<day> = /3/ yesterday | /3/ today | the day before yesterday | [ on | last ] <weekday>;
+<day> = /6/ yesterday | /6/ today | /0.5/ the day before yesterday | [ on | last ] <weekday>;
 <ordinal> = first | second | third | fourth | fifth | sixth | seventh | eighth | ninth | tenth | eleventh
     | twelfth | thirteenth | fourteenth | fifteenth | sixteenth | seventeenth | eighteenth | nineteenth |
     twentieth | thirtieth | ( twenty | thirty ) first | twenty ( second | third | fourth | fifth | sixth |
@@ -32,8 +32,8 @@ ENGLISH = """
 <month> = january | february | march | april | may | june | july | august | september | october | november
     | december;
 <date> = on ( the <ordinal> of <month> | <month> [ the ] <ordinal> );
-<some_part> = [ in ] this <part> | last ( night | evening ) | tonight | ( yesterday | <weekday> ) <part> |
-    ( in | during ) the <part> | at night;
+<some_part> = [ in ] this <part> | /3/ last ( /3/ night | evening ) | /0.2/ tonight | ( yesterday |
+    <weekday> ) <part> | ( in | during ) the <part> | at night;
 <recent> = ( in | over | during | within | for ) the ( last | past ) ( <number> <unit> | minute | hour |
     half an hour | day | week );
 <ago> = <number> <unit> ago | ( an hour | half an hour | a minute | a week ) ago;
@@ -85,7 +85,7 @@ ENGLISH = """
 <unusual> = [ was | was there | were there ] ( anything | something ) <odd> | did anything <odd> happen |
     did you ( notice | hear | see ) anything <odd> | has anything <odd> happened | were there any alarms |
     what was <odd> | anything <odd>;
-<works> = work | fail | have data | lose data | drop out;
+<works> = work | fail | have data | lose ( data | its connection ) | drop out;
 <worked> = worked | failed | had data | lost data | been ( online | offline | working | missing );
 <fit> = online | offline | working | available | missing | connected | disconnected | silent | down;
 <data> = ( did ( <sensor> | all sensors | any sensor ) <works> | ( has | have ) ( <sensor> | all sensors |

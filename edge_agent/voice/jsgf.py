@@ -83,6 +83,12 @@ class Rules:
         self._say(self._nodes[rule or self.top], rng, words)
         return " ".join(words)
 
+    def accepts(self, sentence: str) -> bool:
+        """Whether a sentence is one of these."""
+        words = tuple(sentence.split())
+        ends = _Reader(self._nodes, words).ends(Reference(self.top), 0)
+        return len(words) in ends
+
     def without(self, words: set[str]) -> Rules:
         """The same without every sentence that has one of `words`."""
         made = Rules({}, self.top)
@@ -109,6 +115,32 @@ class Rules:
                     self._say(part, rng, words)
             case Choice():
                 self._say(node.pick(rng), rng, words)
+
+
+class _Reader:
+    """Where a sentence can have got to, after each rule from each place."""
+
+    def __init__(self, nodes: Mapping[str, Node], words: tuple[str, ...]) -> None:
+        self._nodes, self._words = nodes, words
+        self._read: dict[tuple[str, int], frozenset[int]] = {}
+
+    def ends(self, node: Node, at: int) -> frozenset[int]:
+        """The places after what `node` may be, from `at`."""
+        match node:
+            case Word(text):
+                found = at < len(self._words) and self._words[at] == text
+                return frozenset((at + 1,)) if found else frozenset()
+            case Reference(rule):
+                if (rule, at) not in self._read:
+                    self._read[rule, at] = self.ends(self._nodes[rule], at)
+                return self._read[rule, at]
+            case Sequence(parts):
+                places = frozenset((at,))
+                for part in parts:
+                    places = frozenset(end for place in places for end in self.ends(part, place))
+                return places
+            case Choice(options):
+                return frozenset(end for _, option in options for end in self.ends(option, at))
 
 
 def rules_in(text: str) -> dict[str, str]:

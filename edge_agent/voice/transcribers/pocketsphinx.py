@@ -23,11 +23,11 @@ from edge_agent.voice.grammar import SpokenGrammar
 from edge_agent.voice.types import Heard
 from edge_agent.voice.written import written
 
-SENTENCES = 20_000
+SENTENCES = 30_000
 _SEARCH = "questions"
 _SEED = 6
 _SPEECH_RMS = 0.1
-_FLOOR_RMS = 0.003
+_FLOOR_RMS = 0.005
 """Of the noise that is added to speech of _SPEECH_RMS: what was gated or computed has silences of nothing,
 which the features, being logarithms, take for something."""
 _FILLERS = re.compile(r"[<\[].*")
