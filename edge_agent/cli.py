@@ -21,6 +21,7 @@ from edge_agent import (
     cli_sensors,
     cli_simulate,
     cli_teach,
+    cli_voice,
 )
 from edge_agent.cli_arguments import duration
 from edge_agent.completion import script
@@ -70,6 +71,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_run(commands)
     cli_ask.add(commands, _add, _config_option)
+    cli_voice.add(commands, _add, _config_option)
     _add_check(commands)
     _add_models(commands)
     cli_sensors.add(commands, _add, _config_option)
