@@ -8,7 +8,9 @@ import pytest
 from agent_process import NODE, AgentProcess, configuration
 from conftest import Mosquitto, wait_for
 from listening import Listener
-from voice_rig import Room, room
+from voice_rig import room
+
+from edge_agent.demo_room import Room
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 LONG_S = 240.0

@@ -1,4 +1,4 @@
-"""A push-to-talk button behind a serial port: a line of text for each press, as a microcontroller sends it."""
+"""A push-to-talk button behind a serial port: a line of text for each press, as a board sends it."""
 
 from __future__ import annotations
 
