@@ -25,7 +25,7 @@ PARTS = {
     "outbox": False,
 }
 """name -> whether it takes `--model`."""
-LONG = ("fleet", "crash", "traffic")
+LONG = ("fleet", "crash", "backlog", "traffic")
 """Take minutes, so they run only when they are named; none takes `--model`."""
 
 

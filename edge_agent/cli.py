@@ -20,6 +20,7 @@ from edge_agent import (
     cli_record,
     cli_sensors,
     cli_simulate,
+    cli_status,
     cli_teach,
     cli_voice,
 )
@@ -34,6 +35,7 @@ _EXAMPLES = """examples:
   edge-agent check -c edge-agent.toml           is this configuration right, and all that it names there?
   edge-agent run -c edge-agent.toml             run until Ctrl-C or SIGTERM
   edge-agent ask "what is the person doing?"    ask the agent that runs
+  edge-agent status                             how it is: sensors, queue, model, memory
   edge-agent demo --duration 30                 see it work, without any hardware
 
 Without -c the file edge-agent.toml is used, then /etc/edge-agent/edge-agent.toml.
@@ -71,6 +73,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_run(commands)
     cli_ask.add(commands, _add, _config_option)
+    cli_status.add(commands, _add, _config_option)
     cli_voice.add(commands, _add, _config_option)
     _add_check(commands)
     _add_models(commands)

@@ -144,9 +144,10 @@ class Agent:
         self.voice = voice_of(parts, self._sensing, self.wording, self._publish, self._give_up)
         if self.voice is not None:
             self._stages += self.voice.stages
+        beside = self._deliveries.get("sparkplug") if len(self._deliveries) > 1 else None
         self.reporter = Reporter(
             parts, self._sensing, self.inference, self.wording, self.publisher,
-            upkeep.as_json if upkeep is not None else lambda: {"reverted": False, "reason": ""},
+            upkeep.as_json if upkeep is not None else lambda: {"reverted": False, "reason": ""}, beside,
         )  # fmt: skip
         self.orders = Orders(
             parts, self.wording.commands, self.wording.take, self.muting, self.reporter,

@@ -37,7 +37,8 @@ def test_the_version():
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["run"], ["ask"], ["check"], ["models"], ["models", "verify"], ["demo"], ["completion"]]
+    "command",
+    [[], ["run"], ["ask"], ["status"], ["check"], ["models"], ["models", "verify"], ["demo"], ["completion"]],
 )
 def test_every_command_has_help(command: list[str]):
     done = run(*command, "--help")

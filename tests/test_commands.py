@@ -1,14 +1,17 @@
 import json
+from typing import get_args
 
 import pytest
+from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from edge_agent.clock import ManualClock
+from edge_agent.config import Command
 from edge_agent.delivery.commands import BURST, MAX_QUESTION_CHARACTERS, Commands, Order, Refusal, Request
 from edge_agent.delivery.message import Incoming
-from edge_agent.delivery.payloads import schema
+from edge_agent.delivery.payloads import SCHEMAS, schema
 from edge_agent.delivery.replies import replies
 from edge_agent.delivery.topics import Topics, is_id
 from edge_agent.delivery.verbs import VERBS
@@ -220,3 +223,32 @@ def test_no_payload_of_any_command_can_break_it(verb: str, payload: bytes):
     verdict = order(verb, payload)
     assert isinstance(verdict, Request | Order | Refusal)
     assert is_id(verdict.id)
+
+
+def test_the_document_names_every_command_every_reason_and_every_schema():
+    text = (ROOT / "docs" / "mqtt.md").read_text(encoding="utf-8")
+    error = schema("reply")["oneOf"][-1]["properties"]["error"]["properties"]["code"]["enum"]
+    assert set(get_args(Command)) == set(VERBS)
+    missing = [name for name in (*VERBS, *error, *SCHEMAS) if f"`{name}`" not in text]
+    assert missing == []
+
+
+def test_every_reason_that_the_judge_gives_is_in_the_schema_of_its_reply():
+    known = {
+        "ask": set(schema("answer")["oneOf"][1]["properties"]["error"]["properties"]["code"]["enum"]),
+        "mute": set(schema("reply")["oneOf"][-1]["properties"]["error"]["properties"]["code"]["enum"]),
+    }
+    bodies = [b"", b"[]", b"{", b'{"id": ""}', b'{"x": 1}', b"x" * 70_000, b'{"question": " "}']
+    for verb, codes in known.items():
+        judging = commands(allowed=("ask", "mute"))
+        seen = {
+            verdict.code
+            for body in bodies
+            for reply_to in (None, "#")
+            if isinstance(
+                verdict := judging.judge(Incoming(f"edge/n/cmd/{verb}", body, response_topic=reply_to)),
+                Refusal,
+            )
+        }
+        assert {"malformed", "bad_response_topic", "rate_limited"} <= seen
+        assert seen <= codes

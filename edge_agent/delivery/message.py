@@ -99,6 +99,13 @@ class Backlog:
                 else:
                     self._waiting.appendleft(message)
 
+    def forget(self, message: Message) -> None:
+        """Say a state no more, unless there is a newer one."""
+        with self._lock:
+            if self._retained.get(message.topic) is message:
+                del self._retained[message.topic]
+                self._unsaid.pop(message.topic, None)
+
     def repeat_states(self) -> None:
         """Say every retained message again."""
         with self._lock:

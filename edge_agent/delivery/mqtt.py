@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 from paho.mqtt import MQTTException
 from paho.mqtt import client as paho
@@ -39,6 +39,12 @@ _CONNACK_TIMEOUT_S = 10.0
 _MISC_S = 1.0
 _RECEIVE_MAXIMUM = 65_535
 """Where the broker names none."""
+_NO_LIMIT_BYTES = 268_435_460
+"""The largest packet that there can be: four bytes of length, and one before them (2.1.4)."""
+_PACKET_TOO_LARGE, _QUOTA_EXCEEDED = 0x95, 0x97
+"""Reason codes (2.4)."""
+_HEAD_BYTES = 128
+"""More than all of a PUBLISH but its topic, payload and correlation takes."""
 _NOT_MQTT = (MQTTException, ValueError, IndexError, KeyError, TypeError, struct.error)
 """What paho lets through when it reads a packet that no broker should send."""
 _VERSIONS = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
@@ -53,18 +59,30 @@ _HINTS = {
 class Connection:
     """A connection to the broker of `settings`. Its owner empties the four queues.
 
-    `refused` holds (id, why) of messages that an MQTT 5 broker would not take; 3.1.1 cannot say so.
+    `refused` holds (id, why) of messages that an MQTT 5 broker would not take, `deferred` of those that it
+    may take later; 3.1.1 cannot say so.
     """
 
-    def __init__(self, settings: Mqtt, *, client_id: str, will: Message | None = None) -> None:
+    def __init__(
+        self, settings: Mqtt, *, client_id: str, will: Message | None = None, keep_session: bool = False
+    ) -> None:
+        """With `keep_session` the broker keeps what is subscribed, and what comes meanwhile (3.1.2.11.2)."""
         self.received: deque[Incoming] = deque()
         self.acknowledged: deque[int] = deque()
         self.refused: deque[tuple[int, str]] = deque()
+        self.deferred: deque[tuple[int, str]] = deque()
         self.subscribed: deque[int] = deque()
         self.connected = False
         self.receive_maximum = _RECEIVE_MAXIMUM
         """How many messages the broker takes before it acknowledged the first (3.2.2.3.3)."""
+        self.maximum_bytes = _NO_LIMIT_BYTES
+        """The largest packet that the broker takes, as far as it says (3.2.2.3.6)."""
+        self.too_large = False
+        """Whether the broker ended the connection because a packet was too large (3.14.2.1)."""
+        self.session_present = False
+        """Whether the broker had kept the session (3.2.2.1.1)."""
         self._settings = settings
+        self._keeps = keep_session and settings.session_expiry_s > 0
         self._failure: DeliveryError | None = None
         self._v5 = settings.protocol == "5"
         self._wake_reader, self._wake_writer = socket.socketpair()
@@ -78,8 +96,11 @@ class Connection:
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
             protocol=_VERSIONS[settings.protocol],
-            clean_session=None if self._v5 else True,
+            clean_session=None if self._v5 else not self._keeps,
+            transport=settings.transport,
         )
+        if settings.transport == "websockets":
+            client.ws_set_options(path=settings.websocket_path)
         client.connect_timeout = _CONNECT_TIMEOUT_S
         if settings.username is not None:
             client.username_pw_set(settings.username, settings.read_password())
@@ -97,10 +118,21 @@ class Connection:
     def open(self) -> None:
         """Connect; the broker's consent comes later (`await_consent`). Raises DeliveryError."""
         settings = self._settings
-        limits = _properties(PacketTypes.CONNECT, MaximumPacketSize=MAX_PACKET_BYTES) if self._v5 else None
+        limits = None
+        clean_start: bool | Literal[3] = (
+            paho.MQTT_CLEAN_START_FIRST_ONLY
+        )  # what 3.1.1 is given; it has no meaning
+        if self._v5:
+            expiry_s = settings.session_expiry_s if self._keeps else 0
+            limits = _properties(
+                PacketTypes.CONNECT, MaximumPacketSize=MAX_PACKET_BYTES, SessionExpiryInterval=expiry_s
+            )
+            clean_start = not self._keeps
         try:
-            self._client.connect(settings.host, settings.port, _ping_s(settings), properties=limits)
-        except (OSError, ValueError) as error:
+            self._client.connect(
+                settings.host, settings.port, _ping_s(settings), clean_start=clean_start, properties=limits
+            )
+        except (OSError, ValueError, paho.WebsocketConnectionError) as error:
             raise DeliveryError(
                 f"no broker at {settings.host}:{settings.port}: {_reason(error)}", hint=_connect_hint(error)
             ) from error
@@ -148,7 +180,7 @@ class Connection:
         algorithm), and ours would wait 40 ms with that for something to send: so it shall not. The kernel
         forgets this at every exchange. Source: tcp(7), TCP_QUICKACK.
         """
-        if isinstance(wire, ssl.SSLSocket) and wire.pending():
+        if hasattr(wire, "pending") and wire.pending():
             # Already decrypted: the socket itself would not become readable again.
             return True, self._client.want_write()
         self._set(wire, "TCP_QUICKACK", on=True)
@@ -172,6 +204,11 @@ class Connection:
         # Full: a wake is already on its way. Closed: nobody waits any more.
         with contextlib.suppress(OSError):
             self._wake_writer.send(b"\0")
+
+    def fits(self, message: Message) -> bool:
+        """Whether the broker takes a packet as large as this message needs."""
+        size_bytes = len(message.topic.encode()) + len(message.payload) + len(message.correlation or b"")
+        return size_bytes + _HEAD_BYTES <= self.maximum_bytes
 
     def send(self, message: Message, qos: int = 1) -> int:
         """Publish; the returned id appears in `acknowledged` when the broker has it (QoS 0: when it left)."""
@@ -200,6 +237,8 @@ class Connection:
         properties = _properties(
             PacketTypes.PUBLISH, ResponseTopic=response_topic, CorrelationData=message.correlation or b""
         )
+        if message.expiry_s is not None:
+            properties.MessageExpiryInterval = message.expiry_s
         return self._client.publish(message.topic, message.payload, 1, message.retain, properties).mid
 
     def subscribe(self, topic: str) -> int:
@@ -224,20 +263,25 @@ class Connection:
         self._wake_reader.close()
         self._wake_writer.close()
 
-    def _on_connect(self, _client: Any, _data: Any, _flags: Any, reason: ReasonCode, props: Any) -> None:
+    def _on_connect(self, _client: Any, _data: Any, flags: Any, reason: ReasonCode, props: Any) -> None:
         if reason.is_failure:
             self._failure = _refused(f"the broker refused the connection: {reason}", reason)
         else:
             self.receive_maximum = getattr(props, "ReceiveMaximum", _RECEIVE_MAXIMUM)
+            self.maximum_bytes = getattr(props, "MaximumPacketSize", _NO_LIMIT_BYTES)
+            self.session_present = bool(flags.session_present)
             self.connected = True
 
     def _on_disconnect(self, _client: Any, _data: Any, _flags: Any, reason: ReasonCode, _props: Any) -> None:
         self.connected = False
+        self.too_large = self.too_large or reason.value == _PACKET_TOO_LARGE
         if self._failure is None:
             self._failure = _refused(f"the connection to the broker was lost: {reason}", reason)
 
     def _on_publish(self, _client: Any, _data: Any, mid: int, reason: ReasonCode, _props: Any) -> None:
-        if reason.is_failure:
+        if reason.value == _QUOTA_EXCEEDED:
+            self.deferred.append((mid, str(reason)))
+        elif reason.is_failure:
             self.refused.append((mid, str(reason)))
         else:
             self.acknowledged.append(mid)
@@ -331,4 +375,6 @@ def _connect_hint(error: Exception) -> str:
         return "check mqtt.tls.ca_file, and that mqtt.host is the name in the broker's certificate"
     if isinstance(error, socket.gaierror):
         return "check mqtt.host"
+    if isinstance(error, paho.WebsocketConnectionError):
+        return 'is that a port for WebSockets, and is mqtt.websocket_path right? else mqtt.transport = "tcp"'
     return "is the broker running, and are mqtt.host and mqtt.port right?"

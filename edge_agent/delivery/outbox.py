@@ -261,6 +261,23 @@ class Outbox:
             self._books.store.give_reserve()
             self._remove(entries, delivered=True)
 
+    def release(self, entry: Entry) -> None:
+        """The broker does not take this one now: it waits, and may expire or make room meanwhile."""
+        with self._lock:
+            self._flying.pop(entry.n, None)
+
+    def retake(self, entry: Entry) -> bool:
+        """Send a released one again; False where it does not wait any more."""
+
+        def work() -> bool:
+            self._expire_sometimes()
+            if [row[1] for row in self._books.store.between(entry.n - 1, entry.n, 1)] != [entry.id]:
+                return False
+            self._flying[entry.n] = entry
+            return True
+
+        return self._guarded(work)
+
     def refuse(self, entry: Entry) -> None:
         """The broker will never take this one; it is counted as evicted."""
         self._guarded(lambda: self._remove([entry], delivered=False))

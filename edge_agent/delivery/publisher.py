@@ -18,6 +18,7 @@ from typing import Protocol
 
 from edge_agent.config import Mqtt
 from edge_agent.delivery.backoff import FullJitter
+from edge_agent.delivery.held import Held
 from edge_agent.delivery.message import Backlog, Incoming, Message
 from edge_agent.delivery.mqtt import Connection
 from edge_agent.delivery.outbox import Entry, Outbox
@@ -32,6 +33,9 @@ _BACKOFF_BASE_S = 0.5
 _BACKOFF_CAP_S = 10.0
 Flying = dict[int, Message | Entry]
 """Packet id -> what was sent under it and is not acknowledged yet."""
+_ACCESS = "check the broker's access rules for mqtt.username"
+_QUOTA = "raise the broker's quota, or make room there"
+_TOO_LARGE = "raise the broker's largest packet (mosquitto: max_packet_size)"
 _log = logging.getLogger(__name__)
 
 
@@ -45,6 +49,8 @@ class DeliveryStatus:
     connects: int = 0
     acknowledged: int = 0
     refused: int = 0
+    deferred: int = 0
+    """How often the broker would not take a message now (quota exceeded)."""
     steps: int = 0
     unstored: int = 0
     """Messages that the outbox could not take and that wait in memory only."""
@@ -107,6 +113,7 @@ class Publisher:
         on_command: Callable[[Incoming], None] = lambda _: None,
         backoff: FullJitter | None = None,
         outbox: Outbox | None = None,
+        quota_backoff: FullJitter | None = None,
         beside: Callable[[Message], None] = lambda _: None,
     ) -> None:
         """`beside` is given every message that is published, before it is queued."""
@@ -123,11 +130,13 @@ class Publisher:
         self._outbox = outbox
         self._beside = beside
         self._connection: Connection | None = None
+        self._held: Held[Message | Entry] = Held(time.monotonic, quota_backoff)
 
     @property
     def queued(self) -> int:
         """Messages that wait for the broker; those on their way count where they are in the outbox."""
-        return len(self._backlog) + (0 if self._outbox is None else self._outbox.queued)
+        held = self._held.count(Message)
+        return len(self._backlog) + held + (0 if self._outbox is None else self._outbox.queued)
 
     @property
     def outbox(self) -> Outbox | None:
@@ -195,7 +204,7 @@ class Publisher:
 
     def _live(self, stop: threading.Event) -> None:
         """One connection from its first to its last byte. Raises DeliveryError when it is lost."""
-        connection = Connection(self._settings, client_id=self._client_id, will=self._will)
+        connection = Connection(self._settings, client_id=self._client_id, will=self._will, keep_session=True)
         flying: Flying = {}
         try:
             connection.open()
@@ -208,9 +217,12 @@ class Publisher:
         finally:
             self._connection = None
             self.status.connected = False
-            self._settle(connection, flying)  # what was acknowledged before it broke is not sent again
-            self._backlog.give_back([one for one in flying.values() if isinstance(one, Message)])
             connection.close()
+            self._settle(connection, flying)  # what was acknowledged before it broke is not sent again
+            if connection.too_large:
+                self._drop_largest(flying)
+            unsaid = [*self._held.clear(), *flying.values()]
+            self._backlog.give_back([one for one in unsaid if isinstance(one, Message)])
 
     def _welcome(self, connection: Connection) -> None:
         """A new connection: states first (birth is one), then the commands we take."""
@@ -239,35 +251,72 @@ class Publisher:
             self._on_command(connection.received.popleft())
 
     def _fill(self, connection: Connection, flying: Flying) -> None:
+        if self._held.rests:
+            return
         window = min(MAX_UNACKNOWLEDGED, connection.receive_maximum)
+        for one in self._held.take(window - len(flying)):
+            if not isinstance(one, Entry) or (self._outbox is not None and self._outbox.retake(one)):
+                self._send(connection, flying, one)
         while len(flying) < window and (message := self._backlog.take()) is not None:
-            flying[connection.send(message)] = message
+            self._send(connection, flying, message)
         entries = [] if self._outbox is None else self._outbox.take(window - len(flying))
         if entries:
             with connection.together():
-                flying.update({connection.send(entry.message): entry for entry in entries})
+                for entry in entries:
+                    self._send(connection, flying, entry)
+
+    def _send(self, connection: Connection, flying: Flying, one: Message | Entry) -> None:
+        message = _message(one)
+        if connection.fits(message):
+            flying[connection.send(message)] = one
+        else:
+            self._refuse(one, f"it takes no more than {connection.maximum_bytes} bytes at once", _TOO_LARGE)
 
     def _settle(self, connection: Connection, flying: Flying) -> None:
-        """Note what the broker has, and what it will never take."""
+        """Note what the broker has, what it will never take, and what it does not take now."""
         delivered = []
         while connection.acknowledged:
             if (one := flying.pop(connection.acknowledged.popleft(), None)) is not None:
                 self.status.acknowledged += 1
+                self._held.forget(_key(one))
                 delivered.append(one)
         if self._outbox is not None:
             self._outbox.acknowledge([one for one in delivered if isinstance(one, Entry)])
         while connection.refused:
             identity, why = connection.refused.popleft()
             if (one := flying.pop(identity, None)) is not None:
-                self._refuse(one, why)
+                self._refuse(one, why, _ACCESS)
+        while connection.deferred:
+            identity, why = connection.deferred.popleft()
+            if (one := flying.pop(identity, None)) is not None:
+                self._defer(one, why)
 
-    def _refuse(self, one: Message | Entry, why: str) -> None:
-        message = one.message if isinstance(one, Entry) else one
+    def _defer(self, one: Message | Entry, why: str) -> None:
+        self.status.deferred += 1
+        if not self._held.add(_key(one), one, self.status.acknowledged):
+            self._refuse(one, f"{why}, again and again while it takes others", _QUOTA)
+            return
+        self.status.reason = f"the broker takes no more now: {why}; trying again later"
+        self.status.hint = _QUOTA
+        if isinstance(one, Entry) and self._outbox is not None:
+            self._outbox.release(one)  # while it waits it may expire, or make room
+
+    def _refuse(self, one: Message | Entry, why: str, hint: str) -> None:
         self.status.refused += 1
-        self.status.reason = f"the broker refused a message on {message.topic}: {why}"
-        self.status.hint = "check the broker's access rules for mqtt.username"
+        self.status.reason = f"the broker refused a message on {_message(one).topic}: {why}"
+        self.status.hint = hint
+        _log.warning("%s (%s)", self.status.reason, hint)
         if isinstance(one, Entry) and self._outbox is not None:
             self._outbox.refuse(one)
+
+    def _drop_largest(self, flying: Flying) -> None:
+        """The broker ended the connection for a packet that was too large: else it would do so for ever."""
+        if flying:
+            largest = max(flying, key=lambda identity: len(_message(flying[identity]).payload))
+            one = flying.pop(largest)
+            self._refuse(one, "it is too large", _TOO_LARGE)
+            if isinstance(one, Message):
+                self._backlog.forget(one)
 
     def _farewell(self, connection: Connection, flying: Flying) -> None:
         """Deliver what is queued and the offline state, as far as the time goes."""
@@ -295,5 +344,14 @@ class Publisher:
                 self._exchange(connection, flying, _STEP_S)
         finally:
             self._connection = None
-            self._settle(connection, flying)
             connection.close()
+            self._settle(connection, flying)
+
+
+def _message(one: Message | Entry) -> Message:
+    return one.message if isinstance(one, Entry) else one
+
+
+def _key(one: Message | Entry) -> object:
+    """What a message is known by when it is tried again; a state by its topic."""
+    return one.id if isinstance(one, Entry) else one.topic

@@ -72,6 +72,11 @@ class Topics:
         """State and counters of one sensor; retained."""
         return f"{self.prefix}/sensor/{_checked(sensor)}/state"
 
+    @property
+    def sensor_state_filter(self) -> str:
+        """The filter for the states of all sensors."""
+        return f"{self.prefix}/sensor/+/state"
+
     def sensor_input(self, sensor: str) -> str:
         """Where another machine publishes the samples of a sensor."""
         return f"{self.prefix}/in/{_checked(sensor)}"
