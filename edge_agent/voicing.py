@@ -23,6 +23,7 @@ from edge_agent.sensors.portaudio import portaudio_loudspeaker
 from edge_agent.stages import Acquisition, Stage
 from edge_agent.types import Answer, Float32
 from edge_agent.voice.around import Ears, Surroundings
+from edge_agent.voice.button import ButtonStage
 from edge_agent.voice.detector import make_detector
 from edge_agent.voice.kept import KeptAudio
 from edge_agent.voice.led import Led
@@ -152,7 +153,10 @@ def voice_of(
     loop = VoiceLoop(settings, parts.clock, _ears(settings, recogniser, health), around)
     status = Status(parts.clock, counts)
     source.tap = loop.hear
-    return Voice(loop, [loop, understanding, mouth], recogniser, mouth)
+    stages: list[Stage] = [loop, understanding, mouth]
+    if settings.button is not None:
+        stages.append(ButtonStage(settings.button, loop.talk, failed))
+    return Voice(loop, stages, recogniser, mouth)
 
 
 def _ears(settings: VoiceSettings, recogniser: Recogniser, health: Any) -> Ears:

@@ -11,7 +11,7 @@ from typing import get_args
 
 import pytest
 
-from edge_agent import config, config_sensors
+from edge_agent import config, config_sensors, config_voice
 from edge_agent.config_sensors import SensorSettings
 from edge_agent.config_sparkplug import Sparkplug
 
@@ -21,6 +21,7 @@ HAS_NO_DEFAULT = {
     "username", "password_file", "ca_file", "certificate_file", "key_file",
     "device", "label", "name", "slot", "kind", "files", "chip", "address", "port", "source", "channels",
     "topic", "plugin", "options", "model", "taught", "time_zone", "path",
+    "microphone", "loudspeaker", "led", "transcriber_model", "synthesiser_model",
     "edge_node_id", "primary_host_id", "servers",
 }  # fmt: skip
 HAS_THE_DEVICES_OWN = {
@@ -64,6 +65,8 @@ def default_of(table: str, key: str) -> object:
         "windows": config.WindowSettings,
         "publish": config.Publish,
         "memory": config.MemorySettings,
+        "voice": config_voice.VoiceSettings,
+        "voice.button": config_voice.Button,
         "sensor.serial": config_sensors.SerialSensor,
         "sensor.microphone": config_sensors.MicrophoneSensor,
         "sensor.replay": config_sensors.ReplaySensor,

@@ -25,7 +25,8 @@ from edge_agent.types import Float32
 from edge_agent.voice.types import Heard
 
 MODULE = "edge_agent.voice.recogniser_main"
-LOAD_S = 60.0
+LOAD_S = 240.0
+"""It takes seconds, but minutes while all else on a small machine starts as well."""
 FEED_S = 1.0
 """For a piece of sound to be looked through for a phrase; it takes a tenth of the time that it lasts."""
 SEND_S = 2

@@ -21,7 +21,7 @@ from edge_agent import manifest
 from edge_agent.errors import EdgeAgentError, VoiceError
 from edge_agent.types import Float32
 from edge_agent.voice.grammar import make_grammar
-from edge_agent.voice.transcribers.pocketsphinx import PocketsphinxTranscriber
+from edge_agent.voice.transcribers import make_transcriber
 from edge_agent.voice.types import Transcriber, WakePhrase
 from edge_agent.voice.wake import PocketsphinxWake
 
@@ -56,9 +56,10 @@ def _phrase(name: str, phrase: WakePhrase) -> Verbs:
 
 
 def _transcriber(settings: Mapping[str, Any]) -> Transcriber:
+    path = settings["transcriber_model"]
     known = manifest.read(Path(settings["model"]))
     grammar = make_grammar(known, settings["slots"], settings["names"])
-    return PocketsphinxTranscriber(grammar.jsgf, grammar.words)
+    return make_transcriber(settings["transcriber"], grammar, None if path is None else Path(path))
 
 
 def _transcribe(transcriber: Transcriber) -> Callable[[Float32], Reply]:
