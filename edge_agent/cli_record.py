@@ -107,9 +107,7 @@ def _not_muted(settings: Config, sensors: list[Sensor]) -> list[Sensor]:
     for name in sorted(muted):
         print(f'sensor "{name}" is muted: not recorded', file=sys.stderr)
     if muted >= set(names):
-        raise EdgeAgentError(
-            "every sensor is muted", hint="unmute one (docs/mqtt.md)"
-        )
+        raise EdgeAgentError("every sensor is muted", hint="unmute one (docs/mqtt.md)")
     return [sensor for sensor in sensors if sensor.name not in muted]
 
 

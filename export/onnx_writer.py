@@ -27,14 +27,20 @@ ADAPTER_INPUTS = ("tokens", "pooled", "logits", "mask")
 class EncoderGraph(nn.Module):
     """An encoder, and how unlike its training each of its heads finds a window: novelty (B, heads)."""
 
-    def __init__(self, encoder: nn.Module, novelties: Sequence[Novelty]) -> None:
+    def __init__(
+        self, encoder: nn.Module, novelties: Sequence[Novelty], columns: Sequence[slice | None]
+    ) -> None:
+        """columns: where each head's classes stand in the logits, None for one that reads numbers."""
         super().__init__()
         self.encoder = encoder
         self.novelties = nn.ModuleList(novelties)
+        self.columns = list(columns)
 
     def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
         tokens, pooled, logits = self.encoder(x, mask)
-        return tokens, pooled, logits, torch.stack([novelty(pooled) for novelty in self.novelties], dim=1)
+        said = (None if where is None else logits[:, where] for where in self.columns)
+        found = [novelty(pooled, x) for novelty, x in zip(self.novelties, said, strict=True)]
+        return tokens, pooled, logits, torch.stack(found, dim=1)
 
 
 class AdapterGraph(nn.Module):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,12 +25,12 @@ from edge_agent.manifest import (
 from edge_agent.perception.encoders import input_shape
 from edge_agent.perception.prompt import PREFIX, QUESTION
 from edge_agent.sensors.video_frames import Pixels
-from export import catalog, gguf_writer, onnx_writer
+from export import catalog, gguf_writer, novelty, onnx_writer
 from export import tokenizer as bpe
 from export.calibrate import calibrate
 from export.catalog import HEADS, SLOT_FACTS, SLOTS, HeadSpec
 from export.datasets.common import DatasetInfo
-from export.novelty import of_slot
+from export.groups import Group
 from export.onnx_writer import EncoderGraph
 from export.student import Student, language_of, make_student
 from export.train_encoders import load_encoder
@@ -69,8 +70,13 @@ def load_trained(runs: Path, stage: str = "instruct") -> Trained:
     groups = load_groups(runs)
     student = make_student(bpe.load(tokenizer_path), config_from(groups), language_of(saved))
     student.load_state_dict(saved["student"])
-    encoders = {s: EncoderGraph(load_encoder(runs / f"encoder_{s}.pt"), of_slot(s, groups)) for s in SLOTS}
+    encoders = {slot: _graph(slot, runs, groups) for slot in SLOTS}
     return Trained(encoders, student.eval(), tokenizer_path)
+
+
+def _graph(slot: str, runs: Path, groups: Mapping[str, Group]) -> EncoderGraph:
+    encoder = load_encoder(runs / f"encoder_{slot}.pt")
+    return EncoderGraph(encoder, novelty.of_slot(slot, groups), novelty.class_columns(slot)).eval()
 
 
 def ship(runs: Path, folder: Path, *, name: str, version: str) -> Manifest:

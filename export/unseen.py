@@ -146,19 +146,23 @@ def novelty(network: nn.Module, study: Study, x: Tensor, left_out: int) -> dict[
     """Numbers (N,) that are to be higher where no known class fits, by name.
 
     energy: Liu et al. 2020 (arXiv 2010.03759); max_probability: Hendrycks and Gimpel 2017 (arXiv 1610.02136);
-    mahalanobis: what the device uses (`export/novelty.py`);
+    mahalanobis: Lee et al. 2018 (arXiv 1807.03888), and shipped, the larger of it and the energy, both in
+    deviations: see `export/novelty.py`;
     cosine: of z to the nearest class mean.
     """
     out = encode(network, x)
-    z, z_seen = out.pooled.double(), encode(network, study.seen.x).pooled.double()
+    seen = encode(network, study.seen.x)
+    z, z_seen = out.pooled.double(), seen.pooled.double()
     label = study.seen.label - (study.seen.label > left_out).long()
     means = torch.stack([z_seen[label == k].mean(0) for k in label.unique()])  # (K,128)
+    known = Novelty.fit(z_seen, seen.logits, label)
     similarity = F.normalize(z, dim=-1) @ F.normalize(means, dim=-1).T
     logits = out.logits.numpy()
     return {
         "energy": -out.logits.logsumexp(-1).numpy(),
         "max_probability": -calibration.probabilities(logits).max(-1),
-        "mahalanobis": Novelty.fit(z_seen, label)(z.float()).numpy(),
+        "mahalanobis": known.signs(z.float(), None)[:, 0].numpy(),
+        "shipped": known(z.float(), out.logits).numpy(),
         "cosine": -similarity.amax(1).numpy(),
     }
 
@@ -185,7 +189,7 @@ def run(slot: str, study: Study, left_out: int, folder: Path, options: TrainOpti
     }
     test = study.parts["test"].unknown(left_out)
     return {
-        "set": slot, "left_out": name, "auroc": scores["mahalanobis"]["test"], "scores": scores,
+        "set": slot, "left_out": name, "auroc": scores["shipped"]["test"], "scores": scores,
         "unknown_windows": int(test.sum()), "known_windows": int((~test).sum()), "epochs": options.epochs,
         "seed": options.seed, "seconds": round(time.monotonic() - began_s),
     }  # fmt: skip

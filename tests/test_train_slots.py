@@ -115,7 +115,9 @@ def test_a_saved_encoder_is_the_trained_one(kind: EncoderKind, tmp_path: Path) -
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_exported_encoder_is_the_trained_one(kind: EncoderKind, tmp_path: Path) -> None:
-    network = onnx_writer.EncoderGraph(trained(kind).average, [Novelty(torch.eye(128), torch.randn(3, 128))])
+    network = onnx_writer.EncoderGraph(
+        trained(kind).average, [Novelty(torch.eye(128), torch.randn(3, 128))], [slice(0, 2)]
+    )
     path = tmp_path / "encoder.onnx"
     onnx_writer.write_encoder(path, network, size_of(kind))
     x = toy(kind, 5, 5).x
