@@ -375,11 +375,14 @@ def test_the_birth_number_begins_at_0_and_goes_on_after_a_restart(tmp_path: Path
     assert [numbers.take() for _ in range(3)] == [0, 1, 2]
     numbers.give_back()
     assert numbers.take() == 2
+    killed = BirthNumbers(tmp_path / "state")
+    assert killed.take() == 3, "it is on disk before it is used"
+    numbers = BirthNumbers(tmp_path / "state")
     numbers.take()
     numbers.give_back()
     numbers.keep()
     again = BirthNumbers(tmp_path / "state")
-    assert [again.take() for _ in range(254)] == [*range(3, 256), 0]
+    assert [again.take() for _ in range(254)] == [*range(4, 256), 0, 1]
 
 
 @pytest.mark.parametrize(
