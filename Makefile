@@ -17,8 +17,8 @@ setup-demo:
 setup-dev:
 	@$(PYTHON) .ci/bootstrap.py dev
 
-demo: setup-demo ## the agent on real recorded sensors for DURATION seconds (60; 0: until Ctrl-C)
-	@$(RUN)/edge-agent demo --duration $(DURATION)
+demo: setup-demo ## the agent on real recorded sensors for DURATION seconds (60; 0: until Ctrl-C); VOICE=1: aloud
+	@$(RUN)/edge-agent demo --duration $(DURATION) $(if $(VOICE),--voice)
 
 test: setup-dev ## the whole test suite: units first, then whole processes
 	$(RUN)/python -m pytest -m "not e2e"

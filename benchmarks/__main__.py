@@ -22,10 +22,11 @@ PARTS = {
     "language": True,
     "daemon": True,
     "memory": True,
+    "asking": True,
     "outbox": False,
 }
 """name -> whether it takes `--model`."""
-LONG = ("fleet", "crash", "traffic")
+LONG = ("fleet", "crash", "backlog", "traffic")
 """Take minutes, so they run only when they are named; none takes `--model`."""
 
 

@@ -10,6 +10,7 @@ import contextlib
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,6 +29,8 @@ class Ear:
 
     def __init__(self, port: int, raw: tuple[str, ...] = ()) -> None:
         self.heard: list[tuple[str, dict[str, Any]]] = []
+        self.heard_s: list[float] = []
+        """When each of them came, on the monotonic clock."""
         self._raw = raw  # topics of what is no JSON
         self._socket = socket.create_connection(("127.0.0.1", port), 10)
         self._socket.settimeout(None)
@@ -43,6 +46,7 @@ class Ear:
         with self._socket.makefile("rb") as stream:
             try:
                 for topic, payload in self._messages(stream):
+                    self.heard_s.append(time.monotonic())
                     self.heard.append((topic, {} if topic in self._raw else json.loads(payload)))
             except OSError:
                 return  # the broker died

@@ -58,5 +58,5 @@ TUNING = (
     "has the baby been crying in the last fifteen minutes", "is there silence",
     "how much time did the person spend on the bed yesterday", "what did you notice since eight am",
     "who was in the room", "what happened before that", "how long was the helicopter noise",
-    "what happened in the last twenty five minutes", "is the fire crackling", 
+    "what happened in the last twenty five minutes", "is the fire crackling",
 )  # fmt: skip

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from edge_agent import manifest as manifests
 from edge_agent.clock import PacingClock, SystemClock
-from edge_agent.config import Config
+from edge_agent.config import Config, Mqtt
 from edge_agent.delivery import mqtt
 from edge_agent.delivery.backoff import FullJitter
 from edge_agent.delivery.message import Kind
 from edge_agent.delivery.outbox import Limits, Outbox
 from edge_agent.delivery.payloads import ModelId
 from edge_agent.delivery.sparkplug import messages as sparkplug
+from edge_agent.delivery.sparkplug.servers import Servers
 from edge_agent.delivery.subscription import Subscription
 from edge_agent.delivery.topics import Topics
 from edge_agent.errors import DeliveryError
@@ -185,13 +186,23 @@ def absences(config: Config) -> Iterator[str]:
         for path in sensor.devices:
             if not Path(path).exists():
                 yield f'sensor "{sensor.name}": {path} is not there now; the agent will wait for it'
-    probe = mqtt.Connection(config.mqtt, client_id=f"edge-check-{config.node.name}")
-    try:
-        probe.open()
-        probe.await_consent(lambda: False)
-    except DeliveryError as error:
-        yield f"{error}; the agent will try again until it is there" + (
-            f" ({error.hint})" if error.hint else ""
-        )
-    finally:
-        probe.close()
+    for broker in _brokers(config):
+        probe = mqtt.Connection(broker, client_id=f"edge-check-{config.node.name}")
+        try:
+            probe.open()
+            probe.await_consent(lambda: False)
+        except DeliveryError as error:
+            yield f"{error}; the agent will try again until it is there" + (
+                f" ({error.hint})" if error.hint else ""
+            )
+        finally:
+            probe.close()
+
+
+def _brokers(config: Config) -> list[Mqtt]:
+    """Every broker that the agent may connect to, each once."""
+    wanted = config.sparkplug
+    found = [config.mqtt] if wanted.beside_json or not wanted.enabled else []
+    if wanted.enabled:
+        found += [broker for broker in Servers(wanted, config.mqtt).all if broker not in found]
+    return found

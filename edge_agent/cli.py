@@ -22,6 +22,7 @@ from edge_agent import (
     cli_simulate,
     cli_status,
     cli_teach,
+    cli_voice,
 )
 from edge_agent.cli_arguments import duration
 from edge_agent.completion import script
@@ -73,6 +74,7 @@ def parser() -> argparse.ArgumentParser:
     _add_run(commands)
     cli_ask.add(commands, _add, _config_option)
     cli_status.add(commands, _add, _config_option)
+    cli_voice.add(commands, _add, _config_option)
     _add_check(commands)
     _add_models(commands)
     cli_sensors.add(commands, _add, _config_option)
@@ -137,6 +139,9 @@ def _add_demo(commands: Any) -> None:
         "--duration", type=duration, default=60.0, metavar="S", help="seconds; 0: until Ctrl-C (default: 60)"
     )
     demo.add_argument("--model", type=Path, metavar="PATH", help="a model folder (default: models/iotlm-7m)")
+    demo.add_argument(
+        "--voice", action="store_true", help="ask and be answered aloud instead, through a virtual sound card"
+    )
     demo.add_argument("--picture", type=Path, metavar="FILE", help="save the last view there, as an SVG")
 
 
@@ -221,12 +226,15 @@ def _verify(options: argparse.Namespace) -> int:
 
 def _demo(options: argparse.Namespace) -> int:
     try:
-        from edge_agent.demo import demo
+        from edge_agent import demo_voice
+        from edge_agent.demo import default_model, demo
     except ModuleNotFoundError as error:
         raise EdgeAgentError(
             f"the demo needs the package {error.name}", hint="pip install 'iotlm-edge[demo]'"
         ) from error
     logging.getLogger().setLevel(logging.WARNING)  # the screen belongs to the view
+    if options.voice:
+        return demo_voice.demo(options.model or default_model())
     return demo(options.duration, options.model, options.picture)
 
 

@@ -39,12 +39,14 @@ def _stat(options: argparse.Namespace) -> int:
     database.close()
     oldest, newest = ((None if at is None else utc_words(at)) for at in (found.oldest_ns, found.newest_ns))
     if options.json:
-        facts = {"path": str(database.path), "intervals": found.intervals, "events": found.events}
+        facts = {"path": str(database.path), "intervals": found.intervals}
+        facts |= {"minutes": found.minutes, "events": found.events}
         print(json.dumps({**facts, "bytes": found.bytes, "oldest_utc": oldest, "newest_utc": newest}))
         return 0
     print(f"{database.path}: {found.bytes:,} bytes of at most {settings.memory.max_bytes:,}")
     print(
-        f"{found.intervals:,} intervals and {found.events:,} events, {settings.memory.keep_days:g} days kept"
+        f"{found.intervals:,} intervals, {found.minutes:,} minutes of numbers and {found.events:,} events, "
+        f"{settings.memory.keep_days:g} days kept"
     )
     if found.oldest_ns is not None and found.newest_ns is not None:
         zone, now_ns = local_zone(settings.memory.time_zone), time.time_ns()
@@ -55,14 +57,15 @@ def _stat(options: argparse.Namespace) -> int:
 
 def _erase(options: argparse.Namespace) -> int:
     from edge_agent.memory.database import EVER_NS
+    from edge_agent.memory.forgetting import erase
 
     since_ns = -EVER_NS
     if options.since is not None:
         since_ns = _since(options)
     _, database = _open(options)
-    cut = database.erase(since_ns)
+    cut = erase(database, since_ns)
     database.close()
-    print(f"{database.path}: {cut:,} intervals and events forgotten")
+    print(f"{database.path}: {cut:,} intervals, minutes and events forgotten")
     return 0
 
 

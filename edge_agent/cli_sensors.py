@@ -109,7 +109,7 @@ def _chips(options: argparse.Namespace) -> int:
 
 
 def _probe(options: argparse.Namespace) -> int:
-    from edge_agent.sensors import microphone, probe, serial
+    from edge_agent.sensors import portaudio, probe, serial
     from edge_agent.sensors.i2c.bus import I2CBus, bus_path
 
     everything = not (options.bus or options.port)
@@ -118,7 +118,7 @@ def _probe(options: argparse.Namespace) -> int:
     ports = options.port or (serial.ports() if everything else [])
     found += [serial.probed(port, listen=options.listen or bool(options.port)) for port in ports]
     if everything:
-        found += [*microphone.devices(), *probe.video_devices()]
+        found += [*portaudio.devices(), *probe.video_devices()]
     if options.json:
         print(*(json.dumps(asdict(each)) for each in found), sep="\n")
     elif found:

@@ -20,13 +20,14 @@ from edge_agent import config_errors
 from edge_agent.config_sensors import SensorSettings
 from edge_agent.config_sparkplug import Sparkplug, conflict
 from edge_agent.config_types import FilePath, Frozen, Name, Topic
+from edge_agent.config_voice import VoiceSettings
 from edge_agent.errors import ConfigurationError
 
 DEFAULT_FILES = (Path("edge-agent.toml"), Path("/etc/edge-agent/edge-agent.toml"))
 """Where `find` looks when no file is named."""
 
 
-Command = Literal["ask", "status", "mute", "snapshot", "reload"]
+Command = Literal["ask", "status", "mute", "snapshot", "reload", "talk"]
 """The commands that can be switched on."""
 
 
@@ -219,6 +220,7 @@ class Config(Frozen):
     windows: WindowSettings = Field(default_factory=WindowSettings, description="table [windows]")
     publish: Publish = Field(default_factory=Publish, description="table [publish]")
     memory: MemorySettings = Field(default_factory=MemorySettings, description="table [memory]")
+    voice: VoiceSettings = Field(default_factory=VoiceSettings, description="table [voice]")
     sensors: tuple[SensorSettings, ...] = Field(
         alias="sensor", min_length=1, description="one [[sensor]] table for each sensor"
     )

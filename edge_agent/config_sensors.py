@@ -80,8 +80,8 @@ class ReplaySensor(_OneSlot):
     )
 
 
-class MicrophoneSensor(_OneSlot):
-    """A microphone through PortAudio."""
+class MicrophoneSensor(_One):
+    """A microphone through PortAudio. Without a slot it is listened to for questions alone ([voice])."""
 
     kind: Literal["microphone"]
     device: str | None = Field(None, min_length=1, description="part of its name; default: the system's")

@@ -64,7 +64,7 @@ def demo(duration_s: float, model: Path | None = None, picture: Path | None = No
     stop = threading.Event()
     with signals(stop.set), ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edge-agent-demo-")))
-        stage = _prepare(console, folder, model or _default_model(), stack)
+        stage = _prepare(console, folder, model or default_model(), stack)
         agent = stack.enter_context(_agent(stage))
         view = View(Topics("edge", NODE))
         try:
@@ -87,8 +87,8 @@ def demo(duration_s: float, model: Path | None = None, picture: Path | None = No
 # -- before ----------------------------------------------------------------------------------------------
 
 
-def _default_model() -> Path:
-    """From the working folder, or beside the package in a clone."""
+def default_model() -> Path:
+    """The trained model: from the working folder, or beside the package in a clone."""
     clone = Path(__file__).resolve().parent.parent / _MODEL
     return _MODEL if _MODEL.is_dir() else clone
 

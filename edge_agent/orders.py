@@ -1,4 +1,4 @@
-"""Carries out commands other than questions: `status`, `mute`, `snapshot`, `reload`.
+"""Carries out commands other than questions: `status`, `mute`, `snapshot`, `reload`, `talk`.
 
 They are judged in the publisher's thread and carried out in the runtime's own, which knows how all fares.
 """
@@ -37,6 +37,18 @@ class Reports(Protocol):
         ...
 
 
+class Talks(Protocol):
+    """Who listens and speaks (`voicing.Voice`); both give the state before."""
+
+    def talk(self) -> str:
+        """Listen to a question."""
+        ...
+
+    def hush(self) -> str:
+        """End what is being said."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class _Closing:
     """An order to mute that is answered when the device is closed, or at `until_ns`."""
@@ -57,8 +69,12 @@ class Orders:
         muting: Muting,
         reports: Reports,
         reload: Callable[[], None] | None,
+        voice: Talks | None = None,
     ) -> None:
-        """`take` queues a question; `reload` reads the configuration again, None where it cannot be."""
+        """`take` queues a question; `reload` reads the configuration again, None where it cannot be.
+
+        `voice` listens and speaks, None where the configuration has it off.
+        """
         self.carried_out = 0
         self._parts = parts
         self._commands = commands
@@ -66,6 +82,7 @@ class Orders:
         self._muting = muting
         self._reports = reports
         self._reload = reload
+        self._voice = voice
         self._waiting: Mailbox[Order] = Mailbox(WAITING)
         self._closing: list[_Closing] = []
 
@@ -98,6 +115,7 @@ class Orders:
             "snapshot": lambda: self._done(order, self._reports.snapshot()),
             "mute": lambda: self._mute(order),
             "reload": lambda: self._read_again(order),
+            "talk": lambda: self._talk(order),
         }
         try:
             return ways[order.verb]()
@@ -120,6 +138,12 @@ class Orders:
     def _muted(self, order: Order, *, closed: bool) -> list[Message]:
         wanted = {key: order.body.get(key) for key in ("sensor", "muted", "for_s")}
         return self._done(order, {**wanted, "closed": closed})
+
+    def _talk(self, order: Order) -> list[Message]:
+        if self._voice is None:
+            raise EdgeAgentError("this agent has no voice", hint="set enabled = true in its table [voice]")
+        state = self._voice.hush() if order.body.get("stop") else self._voice.talk()
+        return self._done(order, {"state": state})
 
     def _read_again(self, order: Order) -> list[Message]:
         if self._reload is None:

@@ -35,6 +35,7 @@ class Reporter:
         wording: Wording,
         publisher: Delivery,
         configured: Callable[[], Json],
+        edge_node: Delivery | None = None,
     ) -> None:
         """`configured` says which settings are in use, and why where they are not those of the file."""
         self.carried_out: Callable[[], int] = lambda: 0
@@ -44,6 +45,7 @@ class Reporter:
         self._inference = inference
         self._wording = wording
         self._publisher = publisher
+        self._edge_node = edge_node
         self._invented = is_simulated(parts.config)
         self._started_ns = self._measured_ns = parts.clock.monotonic_ns()
         self._reported_ns: int | None = None
@@ -155,26 +157,17 @@ class Reporter:
         }
 
     def _health(self, now_ns: int) -> Json:
-        delivery, counts, worker = self._publisher.status, self._inference.counts, self._parts.language
+        counts, worker = self._inference.counts, self._parts.language
         rss_bytes, cpu_percent = self._cost(now_ns)
         latencies = {**self._inference.latencies, **self._wording.latencies}
-        return {
+        body = {
             "uptime_s": round((now_ns - self._started_ns) / _NS_PER_S, 1),
             "rss_bytes": rss_bytes,
             "cpu_percent": cpu_percent,
             "percepts": counts["percepts"],
             "events": counts["events"],
             "windows": self._windows(),
-            "mqtt": {
-                "connected": delivery.connected,
-                "reason": delivery.reason,
-                "connects": delivery.connects,
-                "queued": self._publisher.queued,
-                "dropped": self._publisher.dropped,
-                "acknowledged": delivery.acknowledged,
-                "refused": delivery.refused,
-                "deferred": delivery.deferred,
-            },
+            "mqtt": _delivery(self._publisher),
             "language": {"ready": worker.ready, "reason": worker.reason, **_language(worker.counters)},
             "commands": {
                 "answered": self._wording.answered,
@@ -187,6 +180,9 @@ class Reporter:
             "simulated": self.simulated,
             "time_utc": payloads.utc(self._parts.clock.wall_ns()),
         }
+        if self._edge_node is not None:
+            body["sparkplug"] = _delivery(self._edge_node)
+        return body
 
     def _queue(self) -> None:
         if (books := self._books()) is not None:
@@ -222,6 +218,20 @@ class Reporter:
 
 
 _COUNTED = ("language_model", "fallback", "refusal", "late", "failed", "objected", "restarts")
+
+
+def _delivery(delivery: Delivery) -> Json:
+    status = delivery.status
+    return {
+        "connected": status.connected,
+        "reason": status.reason,
+        "connects": status.connects,
+        "queued": delivery.queued,
+        "dropped": delivery.dropped,
+        "acknowledged": status.acknowledged,
+        "refused": status.refused,
+        "deferred": status.deferred,
+    }
 
 
 def _language(counters: dict[str, int]) -> Json:

@@ -33,6 +33,7 @@ from edge_agent.sensors.simulated_serial import SimulatedSerial
 from edge_agent.stages import Acquisition, Inference, Stage
 from edge_agent.systemd import Notifier
 from edge_agent.types import Chunk, Clock, Sensor
+from edge_agent.voicing import voice_of
 from edge_agent.wording import Wording
 
 TICK_S = 0.25
@@ -140,13 +141,17 @@ class Agent:
             self._stages.append(keeper)
         self._deliveries = self._make_deliveries()
         self.publisher = next(iter(self._deliveries.values()))
+        self.voice = voice_of(parts, self._sensing, self.wording, self._publish, self._give_up)
+        if self.voice is not None:
+            self._stages += self.voice.stages
+        beside = self._deliveries.get("sparkplug") if len(self._deliveries) > 1 else None
         self.reporter = Reporter(
             parts, self._sensing, self.inference, self.wording, self.publisher,
-            upkeep.as_json if upkeep is not None else lambda: {"reverted": False, "reason": ""},
+            upkeep.as_json if upkeep is not None else lambda: {"reverted": False, "reason": ""}, beside,
         )  # fmt: skip
         self.orders = Orders(
             parts, self.wording.commands, self.wording.take, self.muting, self.reporter,
-            upkeep.reload if upkeep is not None else None,
+            upkeep.reload if upkeep is not None else None, self.voice,
         )  # fmt: skip
         self.reporter.carried_out = lambda: self.orders.carried_out
         self._delivery_steps = dict.fromkeys(self._deliveries, (0, time.monotonic()))
@@ -223,6 +228,8 @@ class Agent:
         recording: list[Worker] = []
         deliveries: list[Worker] = []
         self._parts.language.start()
+        if self.voice is not None:
+            self.voice.start()
         try:
             for name, delivery in self._deliveries.items():
                 delivery.open()
@@ -306,6 +313,8 @@ class Agent:
             worker.stop.set()
         self.wording.jobs.wake()
         self._parts.language.stop()
+        if self.voice is not None:
+            self.voice.stop()
         alive = join(workers, STOP_S)
         for worker in recording:
             worker.stop.set()

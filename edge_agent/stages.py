@@ -67,6 +67,8 @@ class Acquisition:
         self.chunks: Mailbox[Chunk] = Mailbox(_CHUNKS_WAITING)
         self.healths = healths_of(sensor)
         self.simulated: dict[str, bool] = {}
+        self.tap: Callable[[Chunk], None] | None = None
+        """Sees every chunk as well; must not wait."""
         self.finished = False
         self._silent = self._wanted_silent = False
         self._lock = threading.Lock()
@@ -131,6 +133,8 @@ class Acquisition:
         self.simulated[chunk.sensor] = chunk.simulated
         if (oldest := self.chunks.put(chunk)) is not None and oldest.sensor in self.healths:
             self.healths[oldest.sensor].dropped_chunks += 1
+        if self.tap is not None:
+            self.tap(chunk)
 
     def _say(self, state: SensorState, reason: str) -> None:
         for health in self.healths.values():

@@ -80,11 +80,15 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """What one encoder made of one slot: tokens H_m (n_m, 128), pooled z_m (128,), logits (labels,)."""
+    """What one encoder made of one slot: tokens H_m (n_m, 128), pooled z_m (128,), logits (labels,).
+
+    novelty (heads,): how unlike what each of its heads was trained on; 1: as far as known windows go.
+    """
 
     tokens: Float32
     pooled: Float32
     logits: Float32
+    novelty: Float32
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,8 @@ class Job:
     question: str
     request: Request | None
     percept: Percept | None
+    done: Callable[[Answer], None] | None = None
+    """Hears the answer as well, in the thread that words it; must not wait."""
 
 
 class Wording:
@@ -89,6 +91,8 @@ class Wording:
             self.answered += 1
             for message in replies(self._parts.topics, job.request, payloads.encode(body)):
                 self._publish(message)
+        if job.done is not None:
+            job.done(answer)
 
     def _recalled(self, job: Job) -> Answer | None:
         """The answer to a question about the past; None for any other."""

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 
 from edge_agent.perception import calibration
-from export.catalog import HEADS, SLOTS, HeadSpec
+from export.catalog import HEADS, HeadSpec
 from export.groups import Group
 from export.networks.adapter import Heads
 from export.train_heads import read
-from export.train_slots import Scaling, columns_of
+from export.train_slots import Scaling
 
 VALIDATION = 1
 ACCURACY_OF_KNOWN = 0.95
@@ -70,11 +70,9 @@ def _classes(heads: Heads, spec: HeadSpec, group: Group) -> Fitted:
     correct = (p.argmax(-1) == truth).astype(np.int64)
     threshold = min(calibration.fit_threshold(p.max(-1), correct, ACCURACY_OF_KNOWN), LARGEST_THRESHOLD)
     answered = p.max(-1) >= threshold
-    energies = np.concatenate([calibration.energy(x) for x in _said(spec, group)])
     return {
         "temperature": round(temperature, 4),
         "threshold": round(threshold, 4),
-        "novelty_threshold": round(calibration.fit_novelty_threshold(energies), 4),
         # Rounded down: a label of just that probability belongs to the set.
         "conformal": math.floor(1e6 * conformal_threshold(p, truth, COVERAGE)) / 1e6,
         "validation_accuracy": round(float(correct.mean()), 4),
@@ -84,13 +82,6 @@ def _classes(heads: Heads, spec: HeadSpec, group: Group) -> Fitted:
         else None,
         "validation_ece": round(calibration.expected_calibration_error(p.max(-1), correct), 4),
     }
-
-
-def _said(spec: HeadSpec, group: Group) -> list[np.ndarray[Any, Any]]:
-    """What each slot's encoder alone says of the head: (N,labels) each."""
-    return [
-        group.slots[slot].logits[:, columns_of(SLOTS[slot])[spec.name]].float().numpy() for slot in spec.slots
-    ]
 
 
 def conformal_threshold(p: np.ndarray[Any, Any], truth: np.ndarray[Any, Any], coverage: float) -> float:

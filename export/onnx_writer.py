@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import onnx
@@ -14,12 +15,26 @@ import torch
 from torch import Tensor, nn
 
 from export.networks.adapter import Adapter
+from export.novelty import Novelty
 
 OPSET = 18
 """The newest that every onnxruntime since 1.14 runs."""
 
-ENCODER_OUTPUTS = ("tokens", "pooled", "logits")
+ENCODER_OUTPUTS = ("tokens", "pooled", "logits", "novelty")
 ADAPTER_INPUTS = ("tokens", "pooled", "logits", "mask")
+
+
+class EncoderGraph(nn.Module):
+    """An encoder, and how unlike its training each of its heads finds a window: novelty (B, heads)."""
+
+    def __init__(self, encoder: nn.Module, novelties: Sequence[Novelty]) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.novelties = nn.ModuleList(novelties)
+
+    def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
+        tokens, pooled, logits = self.encoder(x, mask)
+        return tokens, pooled, logits, torch.stack([novelty(pooled) for novelty in self.novelties], dim=1)
 
 
 class AdapterGraph(nn.Module):
@@ -35,10 +50,10 @@ class AdapterGraph(nn.Module):
         return (out.soft, out.control, out.alpha, *(out.heads[h.name] for h in self.adapter.config.heads))
 
 
-def write_encoder(path: Path, encoder: nn.Module, input_shape: tuple[int, int]) -> None:
-    """Write an encoder whose forward takes x (B,T,C) and mask (B,C) and gives tokens, pooled, logits."""
+def write_encoder(path: Path, graph: EncoderGraph, input_shape: tuple[int, int]) -> None:
+    """Write an encoder that takes x (B,T,C) and mask (B,C)."""
     example = (torch.randn(2, *input_shape), torch.ones(2, input_shape[1]))
-    _export(path, encoder, example, ("x", "mask"), ENCODER_OUTPUTS)
+    _export(path, graph, example, ("x", "mask"), ENCODER_OUTPUTS)
 
 
 def write_adapter(path: Path, adapter: Adapter) -> None:

@@ -85,7 +85,10 @@ def encoder_difference(folder: Path, trained: Trained, manifest: Manifest, slot:
     """The largest difference of any output, on noise of about the size of the real input."""
     width = manifest.adapter.d_token
     said = sum(manifest.head(name).width for name in slot.heads)
-    outputs = {"tokens": (slot.n_tokens, width), "pooled": (width,), "logits": (said,)}
+    outputs = {
+        "tokens": (slot.n_tokens, width), "pooled": (width,), "logits": (said,),
+        "novelty": (len(slot.heads),),
+    }  # fmt: skip
     shape = input_shape(slot)
     session = OnnxSession(folder / slot.encoder, {"x": shape, "mask": (shape[1],)}, outputs)
     generator = torch.Generator().manual_seed(seed)

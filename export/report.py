@@ -26,8 +26,9 @@ SETS = (
     "trees on statistics of each channel, at most 6000 training windows. One seed."
 )
 UNSEEN = (
-    "A class is left out of training and met at test time: AUROC of the encoder's energy in telling it from "
-    "the classes that are known, on people or clips that were not trained on."
+    "A class is left out of training and met at test time: AUROC of the novelty that ships (Mahalanobis "
+    "distance of z, `export/novelty.py`; chosen on the validation part) in telling it from the classes that "
+    "are known, on people or clips that were not trained on."
 )
 FOLDS = (
     "{count} folds, everything trained anew for each: people by subject (sorted, index modulo 5), sounds by "

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from edge_agent import manifest as manifests
 from edge_agent.manifest import (
@@ -30,6 +29,8 @@ from export import tokenizer as bpe
 from export.calibrate import calibrate
 from export.catalog import HEADS, SLOT_FACTS, SLOTS, HeadSpec
 from export.datasets.common import DatasetInfo
+from export.novelty import of_slot
+from export.onnx_writer import EncoderGraph
 from export.student import Student, language_of, make_student
 from export.train_encoders import load_encoder
 from export.train_heads import config_from, load_groups, scalings
@@ -56,7 +57,7 @@ TEXT = (
 class Trained:
     """Everything that training left: encoders per slot, and the student with its tokenizer."""
 
-    encoders: dict[str, nn.Module]
+    encoders: dict[str, EncoderGraph]
     student: Student
     tokenizer_path: Path
 
@@ -65,11 +66,10 @@ def load_trained(runs: Path, stage: str = "instruct") -> Trained:
     """The networks of `runs` in evaluation mode. Raises FileNotFoundError naming what is missing."""
     tokenizer_path = runs / "tokenizer.json"
     saved = torch.load(runs / f"{stage}.pt", weights_only=True)
-    student = make_student(bpe.load(tokenizer_path), config_from(load_groups(runs)), language_of(saved))
+    groups = load_groups(runs)
+    student = make_student(bpe.load(tokenizer_path), config_from(groups), language_of(saved))
     student.load_state_dict(saved["student"])
-    encoders = {}
-    for slot in SLOTS:
-        encoders[slot] = load_encoder(runs / f"encoder_{slot}.pt")
+    encoders = {s: EncoderGraph(load_encoder(runs / f"encoder_{s}.pt"), of_slot(s, groups)) for s in SLOTS}
     return Trained(encoders, student.eval(), tokenizer_path)
 
 
@@ -153,7 +153,7 @@ def _task(trained: Trained, head: HeadSpec, fitted: dict[str, Any]) -> TaskHead:
         kind=head.kind, labels=head.labels, phrases=tuple(head.phrases.values()),
         label_tokens=bpe.first_tokens(tokenizer, head.phrases.values()), readout=head.readout,
         temperature=fitted["temperature"], threshold=fitted["threshold"],
-        novelty_threshold=fitted["novelty_threshold"], conformal=fitted["conformal"],
+        novelty_threshold=1.0, conformal=fitted["conformal"],
         alarms=head.alarms,
     )  # fmt: skip
 

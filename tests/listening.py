@@ -19,7 +19,7 @@ from edge_agent.errors import DeliveryError
 _SCHEMA_OF = {
     "state": "state", "info": "info", "health": "health", "queue": "queue", "sensor": "sensor_state",
     "percept": "percept", "event": "event", "answer": "answer", "recording": "recording",
-    "reply": "reply",
+    "reply": "reply", "voice": "voice",
 }  # fmt: skip
 
 

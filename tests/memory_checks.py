@@ -13,8 +13,8 @@ from edge_agent.types import Answer
 _WORDS = frozenset(
     (
         "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
-        "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty", "thirty", "forty",
-        "fifty", "sixty", "hundred", "thousand",
+        "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty", "thirty",
+        "forty", "fifty", "sixty", "hundred", "thousand",
     )
 )  # fmt: skip
 
@@ -50,7 +50,7 @@ def _numbers_of(key: str, value: object, zone: tzinfo) -> Iterator[str]:
         yield from (f"{at:%H}", f"{at:%M}", f"{at:%S}", str(at.day), str(at.year))
     elif key.endswith("seconds"):
         yield from _lengths(round(float(str(value)) * S))
-    elif key.startswith("probability"):
+    elif key.startswith("probability") or key == "mean_probability":
         yield f"{100 * float(str(value)):.0f}"
     elif key == "said" or key.startswith("said_"):
         yield from re.findall(r"\d+(?:\.\d+)?", str(value))

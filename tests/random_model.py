@@ -34,6 +34,7 @@ from export.catalog import HEADS, SLOT_FACTS, HeadSpec
 from export.networks import encoders
 from export.networks.adapter import Adapter, AdapterConfig, HeadShape
 from export.networks.language import LanguageConfig, LanguageModel
+from export.novelty import Novelty
 from export.ship import describe_slot, fact_of
 from export.train_slots import outputs_of
 from export.wordings import WORDINGS
@@ -193,7 +194,9 @@ def write_model(folder: Path, seed: int = 0, slots: tuple[str, ...] = SLOTS) -> 
 
 def _encoder(slot: str) -> torch.nn.Module:
     spec = catalog.SLOTS[slot]
-    return encoders.build(encoders.EncoderConfig(spec.encoder, outputs_of(spec), shape=spec.shape)).eval()
+    network = encoders.build(encoders.EncoderConfig(spec.encoder, outputs_of(spec), shape=spec.shape))
+    novelties = [Novelty(torch.eye(128), torch.randn(3, 128)) for _ in catalog.heads_of(slot)]
+    return onnx_writer.EncoderGraph(network, novelties).eval()
 
 
 def _adapter(slots: tuple[str, ...]) -> Adapter:

@@ -57,7 +57,7 @@ class Host:
         self._node = node
         self._seq = 0
         self._bd_seq: int | None = None
-        self._aliases: set[int] = set()
+        self._aliases: dict[int, tuple[str, str]] = {}
 
     def hold(self, condition: object, *ids: str, why: object = "") -> None:
         assert condition, f"{', '.join(ids)}: {why}"
@@ -142,7 +142,7 @@ class Host:
     def _birth(self, one: Heard) -> None:
         metrics = one.body["metrics"]
         if one.what == "NBIRTH":
-            self._aliases = set()
+            self._aliases = {}
             self._node_birth({m.get("name"): m for m in metrics})
         else:
             self.hold("" in self.devices, "message-flow-device-birth-publish-nbirth-wait")
@@ -152,8 +152,8 @@ class Host:
             name = found["name"]
             if name != REBIRTH:
                 self.hold("alias" in found, "payloads-alias-birth-requirement", why=name)
-                self.hold(found["alias"] not in self._aliases, "payloads-alias-uniqueness", why=name)
-                self._aliases.add(found["alias"])
+                owner = self._aliases.setdefault(found["alias"], (one.device, name))
+                self.hold(owner == (one.device, name), "payloads-alias-uniqueness", why=(name, owner))
                 told.names[found["alias"]] = name
             self.hold(
                 found.get("datatype") in PLAIN_OF,

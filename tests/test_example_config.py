@@ -11,8 +11,9 @@ from typing import get_args
 
 import pytest
 
-from edge_agent import config, config_sensors
+from edge_agent import config, config_sensors, config_voice
 from edge_agent.config_sensors import SensorSettings
+from edge_agent.config_sparkplug import Sparkplug
 
 ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "edge-agent.example.toml"
@@ -20,6 +21,8 @@ HAS_NO_DEFAULT = {
     "username", "password_file", "ca_file", "certificate_file", "key_file",
     "device", "label", "name", "slot", "kind", "files", "chip", "address", "port", "source", "channels",
     "topic", "plugin", "options", "model", "taught", "time_zone", "path",
+    "microphone", "loudspeaker", "led", "transcriber_model", "synthesiser_model",
+    "edge_node_id", "primary_host_id", "servers",
 }  # fmt: skip
 HAS_THE_DEVICES_OWN = {
     ("outbox", "path"),
@@ -58,9 +61,12 @@ def default_of(table: str, key: str) -> object:
         "mqtt": config.Mqtt,
         "outbox": config.Outbox,
         "homeassistant": config.HomeAssistant,
+        "sparkplug": Sparkplug,
         "windows": config.WindowSettings,
         "publish": config.Publish,
         "memory": config.MemorySettings,
+        "voice": config_voice.VoiceSettings,
+        "voice.button": config_voice.Button,
         "sensor.serial": config_sensors.SerialSensor,
         "sensor.microphone": config_sensors.MicrophoneSensor,
         "sensor.replay": config_sensors.ReplaySensor,
@@ -106,7 +112,16 @@ def test_every_kind_of_sensor_is_shown_and_accepted():
 
 
 @pytest.mark.parametrize(
-    "model", [config.Node, config.Model, config.Mqtt, config.Outbox, config.WindowSettings, config.Publish]
+    "model",
+    [
+        config.Node,
+        config.Model,
+        config.Mqtt,
+        config.Outbox,
+        config.WindowSettings,
+        config.Publish,
+        Sparkplug,
+    ],
 )
 def test_every_setting_is_shown(model: type):
     text = EXAMPLE.read_text()

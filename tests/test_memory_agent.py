@@ -64,6 +64,13 @@ def test_an_agent_remembers_is_killed_remembers_and_forgets(
         beside.close()
 
 
+def test_typed_spoken_and_sent_questions_go_one_way():
+    """Whoever asks puts a job into the mailbox of the wording; nothing else reaches memory or model."""
+    sources = {path.name: path.read_text() for path in (ROOT / "edge_agent").rglob("*.py")}
+    assert [name for name, text in sources.items() if "recall.answer(" in text] == ["wording.py"]
+    assert [name for name, text in sources.items() if "language.ask(" in text] == ["wording.py"]
+
+
 def test_nothing_to_look_at_and_no_time_are_clear_errors(tmp_path: Path):
     file = tmp_path / "edge-agent.toml"
     file.write_text(

@@ -223,6 +223,18 @@ DIALOGS = [
     (["How often was the room occupied yesterday?", "are you sure?"], "HowOften", "percent"),
     (["Is the room occupied?", "how long has it been so?"], "Ongoing", "The room is" and "room is"),
     (["Is the room occupied?", "and before that?"], "Before", "room is"),
+    (["Is the room occupied?", "and yesterday?"], "Timeline", "room is"),
+    (["Was the room occupied yesterday?", "for how long?"], "HowLong", "occupied"),
+    (["Was the room occupied yesterday?", "how often was that?"], "HowOften", "occupied"),
+    (["Was the room occupied yesterday?", "when was that?"], "LastTime", "occupied"),
+    (["How often was the room occupied yesterday?", "and the first time?"], "FirstTime", "I first read"),
+    (["Was the room occupied yesterday?", "for how long?", "are you sure?"], "HowLong", "percent sure"),
+    (
+        ["Was the room occupied yesterday?", "for how long?", "and today?", "which sensor told you?"],
+        "HowLong",
+        "air sensor",
+    ),
+    (["Why was the room occupied yesterday?"], "Whether", "I cannot tell why, only what I read."),
 ]
 
 
@@ -234,6 +246,19 @@ def test_one_question_follows_another(world: World, turns, query, words):
     assert last is not None
     assert last.evidence[0]["query"] == query
     assert words in last.text
+
+
+@pytest.mark.parametrize("back", [0, 1])
+def test_why_is_answered_with_whether(world: World, back: int):
+    span = (world.local(back, 4), world.local(back, 5))
+    for label in HEADS["occupancy"][4]:
+        day = ("today", "yesterday")[back]
+        answer = world.recall.answer(f"Why was the room {label} {day} between 4 am and 5 am?", "why")
+        assert answer is not None
+        held = bool(world.expected("occupancy", [label], span))
+        assert answer.text.startswith(
+            ("No, so there is no why. ", "I cannot tell why, only what I read. ")[held]
+        )
 
 
 def test_askers_do_not_share_a_dialog_and_there_are_not_too_many(world: World):
@@ -256,6 +281,14 @@ REFUSED = [
     ("What will happen tomorrow?", "not happened yet"),
     ("When was the person not walking?", "without the word not"),
     ("What happened on the 31st of February?", "no date"),
+    ("Why was the door open?", "look back for"),
+    ("Was the door open?", "look back for"),
+    ("Did the postman come?", "look back for"),
+    ("Were the windows closed yesterday?", "look back for"),
+    ("Who was in the kitchen yesterday?", "look back for"),
+    ("When was that?", "the whole question"),
+    ("How often?", "the whole question"),
+    ("Was the barometer working yesterday?", "no barometer"),
 ]
 
 
@@ -272,7 +305,8 @@ def test_what_cannot_be_answered_is_refused_with_help(world: World, question: st
     "question",
     [
         "what is the person doing?", "is the room occupied?", "how many people are in the room?",
-        "what do you hear?", "good morning", "how are you today?", "how do you know that?",
+        "what do you hear?", "good morning", "what was that?",
+        "were you trained on this?", "how are you today?", "how do you know that?",
         "which sensor do you trust?", "how sure are you?",
         "is anything unusual?", "",
     ],

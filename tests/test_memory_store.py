@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from edge_agent.clock import ManualClock
 from edge_agent.errors import ConfigurationError
 from edge_agent.memory.database import EVER_NS, Database
+from edge_agent.memory.forgetting import erase
 from edge_agent.memory.notes import Event, Kind, Note
 from edge_agent.memory.runs import Run, place
 from edge_agent.memory.store import HEARTBEAT_S, MAX_GAP_S, Bounds, Store
@@ -266,7 +267,7 @@ def test_erased_is_erased_also_while_the_agent_goes_on(tmp_path: Path):
     store.event(Event("e1", clock.monotonic_ns(), "sound", "dog", None, 0.9))
     store.flush()
     beside = Database(path)
-    assert beside.erase(WALL + 4 * S) == 2
+    assert erase(beside, WALL + 4 * S) == 2
     beside.close()
     play(store, clock, ["dog"] * 4)
     store.flush()
@@ -275,7 +276,7 @@ def test_erased_is_erased_also_while_the_agent_goes_on(tmp_path: Path):
     spans = [(start - WALL, end - WALL) for _, _, start, end in everything(store.read)]
     assert spans == [(S // 2, 4 * S), (12.5 * S, 13 * S)]
     assert store.read.events(-EVER_NS, EVER_NS) == []
-    store.read.erase()
+    erase(store.read)
     assert everything(store.read) == []
     store.close()
     assert b"dog" in path.read_bytes()  # as the name of a kind, not as something that happened

@@ -17,7 +17,7 @@ import soundfile
 
 from edge_agent.clock import NS_PER_S, ManualClock, SystemClock
 from edge_agent.errors import ConfigurationError, SensorError
-from edge_agent.sensors import microphone
+from edge_agent.sensors import microphone, portaudio
 from edge_agent.sensors.microphone import QUEUE_BLOCKS, MicrophoneSensor
 from edge_agent.testing import SensorContract
 from edge_agent.types import SensorState
@@ -210,7 +210,7 @@ def test_without_portaudio_the_error_says_what_to_install(tmp_path):
 
 def portaudio_missing():
     try:
-        microphone._library()
+        portaudio._library()
     except ConfigurationError as error:
         return str(error)
     return ""
@@ -220,7 +220,7 @@ def portaudio_missing():
 def test_a_device_that_does_not_exist_is_a_sensor_error():
     with (
         pytest.raises(SensorError, match='the microphone "no such thing"') as caught,
-        microphone.portaudio_stream("no such thing", 16_000, 800, lambda *_: None),
+        portaudio.portaudio_stream("no such thing", 16_000, 800, lambda *_: None),
     ):
         pass
     assert "sounddevice" in caught.value.hint

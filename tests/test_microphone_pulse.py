@@ -20,7 +20,8 @@ HEADER = """
 import json, sys, threading
 import numpy as np
 from edge_agent.clock import SystemClock
-from edge_agent.sensors.microphone import MicrophoneSensor, devices
+from edge_agent.sensors.microphone import MicrophoneSensor
+from edge_agent.sensors.portaudio import devices
 
 def say(**facts):
     print(json.dumps(facts), flush=True)

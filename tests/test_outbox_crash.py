@@ -20,11 +20,12 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 from broker_ear import Ear, Proxy, all_heard, duplicates
 from conftest import ROOT, Mosquitto, wait_for
 
-from benchmarks import crash, crash_process
+from benchmarks import backlog, crash, crash_process
 from edge_agent.clock import SystemClock
 from edge_agent.config import Mqtt
 from edge_agent.delivery.backoff import FullJitter
@@ -306,39 +307,14 @@ def test_a_wall_clock_that_jumps_a_year_expires_nothing(
 
 @pytest.mark.timeout(60 + BACKLOG // 50)
 def test_a_day_of_backlog_is_drained_while_live_data_flows(tmp_path: Path, patient: Mosquitto):
-    outbox = Outbox(tmp_path / "outbox.sqlite", LIMITS, SystemClock())
-    outbox.open()
-    filler = "x" * 600
-    accepted = set()
-    for start in range(0, BACKLOG, 100):
-        batch = [
-            Message("edge/n/telemetry", json.dumps({"n": n, "filler": filler}).encode(), source="telemetry")
-            for n in range(start, min(start + 100, BACKLOG))
-        ]
-        accepted |= set(outbox.accept_all(batch))
-    outbox.close()
-    ear = Ear(patient.port)
-    live_n = 10_000_000
-    begun_s = time.monotonic()
-    with delivering(tmp_path, patient.port) as publisher:
-        while publisher.queued and len(ear.heard) < BACKLOG:
-            accepted.add(accept(publisher, say(live_n, Kind.TELEMETRY)))
-            live_n += 1
-            threading.Event().wait(0.05)
-        took_s = time.monotonic() - begun_s
-        all_heard(ear, accepted)
-        wait_for(lambda: publisher.queued == 0, what="delivery")
-    backlog = [body for _, body in ear.heard if "n" in body and body["n"] < 10_000_000]
-    live = [body for _, body in ear.heard if body.get("n", 0) >= 10_000_000]
-    assert [body["n"] for body in backlog] == list(range(BACKLOG)), "in their order, each once"
-    assert all(body["delivery"]["historical"] for body in backlog)
-    during = [i for i, (_, body) in enumerate(ear.heard) if body.get("n", 0) >= 10_000_000]
-    # Live ones did not queue behind the backlog: what of it was sent between two of them is bounded by time.
-    assert len(during) > 10
-    assert during[len(during) // 2] < len(ear.heard) * 0.9
-    assert sum(body["delivery"]["historical"] for body in live) <= 2, "only before the connection stood"
-    rate = BACKLOG / took_s
-    fresh = [body["n"] for body in live if not body["delivery"]["historical"]]
-    assert fresh == sorted(fresh)
-    print(f"{BACKLOG} messages in {took_s:.1f} s ({rate:.0f}/s) beside {len(live)} live ones")
-    assert duplicates(ear.close()) == 0
+    path = tmp_path / "outbox.sqlite"
+    waiting = backlog.fill(path, BACKLOG)
+    assert len(waiting) == BACKLOG
+    outcome = backlog.drain(path, patient.port, waiting, live_hz=50)
+    print(outcome)
+    assert outcome.lost == outcome.duplicates == 0
+    assert outcome.in_order, "the backlog as it was accepted, and the live ones as they were"
+    assert outcome.marked, "the backlog as historical, the live ones as not"
+    assert len(outcome.latency_ms) > 10
+    # Behind the backlog half of them would have waited half of the time that all of it took.
+    assert np.median(outcome.latency_ms) < 100 * outcome.took_s

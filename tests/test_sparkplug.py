@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
-from hypothesis import given
+from conftest import ROOT, free_port
+from hypothesis import example, given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 from sparkplug_host import REBIRTH, Host, rows
@@ -13,6 +13,7 @@ from sparkplug_wire import PLAIN_OF, command, decode, metric
 from sparkplug_words import OUTLINE, T0_MS, TOPICS, answer, event, health, percept, sensor
 
 from edge_agent import config
+from edge_agent.assembly import absences
 from edge_agent.config_sparkplug import PERCEPTION, server_address
 from edge_agent.delivery.message import Incoming, Message
 from edge_agent.delivery.sparkplug import messages
@@ -226,8 +227,10 @@ class Story:
         self._session = Session(PLACE, self._bd_seq, self._aliases)
 
 
-@unhurried
+@effort(deadline=None, max_examples=200)
 @given(STEPS, st.integers(0, 255))
+@example([("percept", "walking", 2), ("percept", "seated", 0)], 0)
+@example([("sensor", "phone", "online"), ("sensor", "phone", "offline"), ("sensor", "phone", "online")], 0)
 def test_whatever_happens_a_host_sees_what_the_agent_shows(steps: list[tuple], bd_seq: int):
     story = Story(bd_seq)
     for step in steps:
@@ -282,6 +285,21 @@ def test_history_is_told_only_where_it_differs_and_to_metrics_that_exist():
     assert labels == [(T0_MS - 50_000, "walking")]
     assert session.unknown == 1
     assert host.devices[PERCEPTION].values["activity/Label"] is None
+
+
+def test_what_was_overtaken_is_history_and_a_clock_that_was_set_back_is_believed():
+    host, session = Host(), Session(PLACE, 0, Aliases())
+    picture = Picture(declared(OUTLINE, T0_MS), absent=OUTLINE.sensors)
+    picture.take_in(readings(percept("walking", 60)))
+    said = session.births(picture.now(), T0_MS)
+    said += session.tell(PERCEPTION, readings(percept("seated", 59)), T0_MS)
+    for message in said:
+        host.hear(message.topic, message.payload)
+    assert host.devices[PERCEPTION].values["activity/Label"] == "walking"
+    assert (PERCEPTION, "activity/Label", T0_MS + 59_000, "seated") in host.old
+    for message in session.tell(PERCEPTION, readings(percept("turning", -31_536_000)), T0_MS):
+        host.hear(message.topic, message.payload)
+    assert host.devices[PERCEPTION].values["activity/Label"] == "turning"
 
 
 # -- the primary host --------------------------------------------------------------------------------------
@@ -511,3 +529,14 @@ def test_what_cannot_be_is_refused_with_its_key(text: str, name: str, key: str):
         settings(text, name)
     assert caught.value.key == key
     assert caught.value.hint
+
+
+def test_the_check_looks_for_every_broker_of_the_edge_node():
+    ports = [free_port() for _ in range(3)]
+    servers = f'servers = ["127.0.0.1:{ports[1]}", "127.0.0.1:{ports[2]}"]'
+    for beside, wanted in (("true", ports), ("false", ports[1:])):
+        mqtt = f'[mqtt]\nhost = "127.0.0.1"\nport = {ports[0]}'
+        told = list(absences(settings(f"enabled = true\nbeside_json = {beside}\n{servers}\n{mqtt}")))
+        assert len(told) == len(wanted)
+        for complaint, port in zip(told, wanted, strict=True):
+            assert f"no broker at 127.0.0.1:{port}" in complaint

@@ -4,6 +4,8 @@ Every message that any test sees is held against the specification (`sparkplug_h
 assertion by its id; a group names those that it must have looked at.
 """
 
+import os
+import random
 import socket
 import threading
 from collections.abc import Iterator
@@ -23,6 +25,7 @@ from edge_agent.config import Mqtt
 from edge_agent.config_sparkplug import Sparkplug
 from edge_agent.delivery.backoff import FullJitter
 from edge_agent.delivery.message import Kind
+from edge_agent.delivery.mqtt import MAX_PACKET_BYTES
 from edge_agent.delivery.outbox import Limits, Outbox
 from edge_agent.delivery.sparkplug.node import EdgeNode
 
@@ -157,8 +160,9 @@ def test_the_connect_packet_carries_the_death(tmp_path: Path, protocol: str):
                 assert body[7] & 0b111110 == 0b001110, "clean, a will, QoS 1, not retained"
                 rest = body[10:]
                 if protocol == "5":
-                    rest = rest[1 + rest[0] :]  # a session expiry would stand here; none: it ends with us
-                    assert b"\x11" not in body[11 : 11 + body[10]][:1]
+                    properties, rest = rest[1 : 1 + rest[0]], rest[1 + rest[0] :]
+                    only_limit = b"\x27" + MAX_PACKET_BYTES.to_bytes(4, "big")
+                    assert properties == only_limit, "no session expiry: the session ends with us"
                     size = int.from_bytes(rest[:2], "big")
                     will = rest[2 + size :]
                     rest = rest[: 2 + size] + will[1 + will[0] :]
@@ -360,6 +364,65 @@ def test_history_keeps_its_time_and_order_and_comes_behind_what_is_live(broker: 
         expected = [(0.0, "walking"), (1.0, "seated"), (2.0, "turning"), (3.0, "seated")]
         client.wait(lambda: old_labels(host) == expected, "history")
         assert host.devices["perception"].values["activity/Label"] == "seated"
+
+
+def test_nothing_is_lost_where_connections_break_in_the_middle(broker: Mosquitto, tmp_path: Path):
+    host, expected = Host(), set()
+    with (
+        HostClient(broker.port, host) as client,
+        Proxy(broker.port) as proxy,
+        running(proxy.port, tmp_path) as node,
+    ):
+        born(client)
+        for n in range(600):
+            node.publish(percept("walking", n, probability=n / 1000))
+            expected.add(n / 1000)
+            if n % 150 == 75:
+                proxy.drop()
+
+        def told() -> set[float]:
+            live = {one.metrics.get("gaze/x_cm") for one in list(host.heard)}
+            return (live | {value for _, name, _, value in list(host.old) if name == "gaze/x_cm"}) - {None}
+
+        client.wait(lambda: expected <= told(), "all of them", 60)
+        wait_for(lambda: node.queued == 0, 30, "the receipts")
+        assert told() == expected
+
+
+@pytest.mark.parametrize("seed", range(int(os.environ.get("EDGE_AGENT_SPARKPLUG_SEEDS", "1"))))
+def test_through_anything_a_host_misses_nothing(broker: Mosquitto, tmp_path: Path, seed: int):
+    """Lost connections, rebirths, a host that comes and goes, sensors that do: by chance, but seeded."""
+    rng, host, expected = random.Random(seed), Host(), set()
+    with (
+        HostClient(broker.port, host) as client,
+        Proxy(broker.port) as proxy,
+        running(proxy.port, tmp_path, primary_host_id="scada") as node,
+    ):
+        for n in range(400):
+            node.publish(percept(rng.choice(["walking", "seated"]), n, probability=n / 1000))
+            expected.add(n / 1000)
+            match rng.randrange(40):
+                case 0:
+                    proxy.drop()
+                case 1:
+                    client.rebirth()
+                case 2 | 3:
+                    client.state(online=rng.random() < 0.7, timestamp=n)
+                case 4 | 5:
+                    node.publish(sensor("phone", rng.choice(["online", "offline", "degraded"]), n))
+                case 6:
+                    client.say(NCMD, rng.randbytes(20))
+        client.state(online=True, timestamp=1000)
+        node.publish(sensor("phone", "online", 400, samples=400))
+
+        def told() -> set[float]:
+            live = {one.metrics.get("gaze/x_cm") for one in list(host.heard)}
+            return (live | {value for _, name, _, value in list(host.old) if name == "gaze/x_cm"}) - {None}
+
+        client.wait(lambda: expected <= told(), "all of them", 60)
+        client.wait(lambda: host.devices["phone"].values["Samples"] == 400, "the sensor as it is now")
+        assert host.devices["perception"].values["gaze/x_cm"] == 0.399
+        wait_for(lambda: node.queued == 0, 30, "the receipts")
 
 
 def test_in_memory_history_is_told_too(broker: Mosquitto, tmp_path: Path):

@@ -17,6 +17,7 @@ from torch import Generator, nn
 from export import onnx_writer, slot_folds, train_slots
 from export.catalog import HEADS, SLOTS, EncoderKind, HeadSpec, SlotSpec, trained_here
 from export.datasets.common import Samples
+from export.novelty import Novelty
 from export.train_slots import HeadData, Scaling, SlotOptions, SlotTrainer, as_steps, load_slot, predict, vary
 
 SHAPES: dict[EncoderKind, tuple[int, ...]] = {
@@ -114,7 +115,7 @@ def test_a_saved_encoder_is_the_trained_one(kind: EncoderKind, tmp_path: Path) -
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_exported_encoder_is_the_trained_one(kind: EncoderKind, tmp_path: Path) -> None:
-    network = trained(kind).average
+    network = onnx_writer.EncoderGraph(trained(kind).average, [Novelty(torch.eye(128), torch.randn(3, 128))])
     path = tmp_path / "encoder.onnx"
     onnx_writer.write_encoder(path, network, size_of(kind))
     x = toy(kind, 5, 5).x

@@ -21,7 +21,7 @@ from edge_agent.types import Answer, Clock, NumberPercept, Percept, SensorHealth
 Json = dict[str, Any]
 SCHEMAS = (
     "state", "info", "health", "queue", "sensor_state", "percept", "event", "answer", "recording", "ask",
-    "sensor_input", "command", "mute", "reply",
+    "sensor_input", "command", "mute", "reply", "talk", "voice",
 )  # fmt: skip
 
 

@@ -217,12 +217,12 @@ class Publisher:
         finally:
             self._connection = None
             self.status.connected = False
+            connection.close()
             self._settle(connection, flying)  # what was acknowledged before it broke is not sent again
             if connection.too_large:
                 self._drop_largest(flying)
             unsaid = [*self._held.clear(), *flying.values()]
             self._backlog.give_back([one for one in unsaid if isinstance(one, Message)])
-            connection.close()
 
     def _welcome(self, connection: Connection) -> None:
         """A new connection: states first (birth is one), then the commands we take."""
@@ -344,8 +344,8 @@ class Publisher:
                 self._exchange(connection, flying, _STEP_S)
         finally:
             self._connection = None
-            self._settle(connection, flying)
             connection.close()
+            self._settle(connection, flying)
 
 
 def _message(one: Message | Entry) -> Message:

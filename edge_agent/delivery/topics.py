@@ -59,6 +59,11 @@ class Topics:
         return f"{self.prefix}/queue"
 
     @property
+    def voice(self) -> str:
+        """What the voice loop does now; retained."""
+        return f"{self.prefix}/voice/state"
+
+    @property
     def everything(self) -> str:
         """The filter for all of this node."""
         return f"{self.prefix}/#"

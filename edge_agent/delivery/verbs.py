@@ -1,4 +1,4 @@
-"""What the body of each command may say (schemas `ask`, `command`, `mute`). Pure."""
+"""What the body of each command may say (schemas `ask`, `command`, `mute`, `talk`). Pure."""
 
 from __future__ import annotations
 
@@ -93,12 +93,19 @@ def _mute(body: Body) -> Fault | None:
     return None
 
 
+def _talk(body: Body) -> Fault | None:
+    if not isinstance(body.get("stop", False), bool):
+        return ("malformed", '"stop" is neither true nor false', _TALK)
+    return None
+
+
 def _nothing(_body: Body) -> Fault | None:
     return None
 
 
 _ASK = 'send {"question": "what is the person doing?"}'
 _MUTE = 'send {"sensor": "microphone", "muted": true}'
+_TALK = 'send {}, or {"stop": true} to end what is said'
 _EMPTY = 'send {} or {"id": "a1"}'
 VERBS = {
     "ask": Verb(("question", "asker"), _ask, _ASK),
@@ -106,4 +113,5 @@ VERBS = {
     "mute": Verb(("sensor", "muted", "for_s"), _mute, _MUTE),
     "snapshot": Verb((), _nothing, _EMPTY),
     "reload": Verb((), _nothing, _EMPTY),
+    "talk": Verb(("stop",), _talk, _TALK),
 }

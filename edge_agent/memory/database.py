@@ -1,4 +1,4 @@
-"""What is remembered, as rows with wall time: read, erased, and kept within its bounds."""
+"""What is remembered, as rows with wall time. What is forgotten of it, and when: forgetting.py."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 
-from edge_agent.memory.notes import Event, Kind
+from edge_agent.memory.notes import Event, Kind, Measure
 from edge_agent.memory.runs import Run, place
 from edge_agent.memory.schema import open_file
 
 NS_PER_S = 1_000_000_000
 EVER_NS = 1 << 62
 """Later than anything, in wall ns."""
-_PRUNED_AT_ONCE = 2000
 _ROW = "SELECT id, start_ns, end_ns, probability, windows, first_window, last_window FROM interval"
 _REACH = """FROM interval WHERE kind = :kind AND run = :run AND start_ns <= :high AND end_ns >= :low
 AND start_ns >= coalesce((SELECT max(start_ns) FROM interval
@@ -25,7 +24,6 @@ AND start_ns >= coalesce((SELECT max(start_ns) FROM interval
 """Intervals of one kind never overlap: of those that begin before `low` only the last can reach beyond it."""
 _REACHING = _ROW.replace("FROM interval", _REACH)
 _COVERED = f"SELECT coalesce(sum(min(end_ns, :high) - max(start_ns, :low)), 0) {_REACH}"
-_PART = "kind, run, start_ns, probability, windows, first_window, last_window"
 Wanted = Callable[[Kind], bool]
 
 
@@ -44,10 +42,30 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Minute:
+    """The values of a number within a minute, in wall ns: from the first to the last of `count`."""
+
+    measure: Measure
+    start_ns: int
+    end_ns: int
+    low: float
+    low_ns: int
+    high: float
+    high_ns: int
+    first: float
+    last: float
+    total: float
+    count: int
+    first_window: int
+    last_window: int
+
+
+@dataclass(frozen=True, slots=True)
 class Stat:
     """How much is remembered; times in wall ns, None where there is nothing."""
 
     intervals: int
+    minutes: int
     events: int
     runs: int
     bytes: int
@@ -80,6 +98,12 @@ class Database:
                 raise
             self._connection.execute("COMMIT")
 
+    def shrink(self) -> None:
+        """Give free pages back to the disk, and leave nothing erased in the log."""
+        with self._lock:
+            self._connection.execute("PRAGMA incremental_vacuum").fetchall()
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
     # -- reading ---------------------------------------------------------------------------------------
 
     def runs(self) -> list[Run]:
@@ -104,7 +128,7 @@ class Database:
         found: list[Row] = []
         with self._lock:
             kinds = self.kinds(wanted)
-            for run, offset_ns in self._placed(start_ns, end_ns):
+            for run, offset_ns in self.placed(start_ns, end_ns):
                 low, high = start_ns - offset_ns, end_ns - offset_ns
                 for key, kind in kinds.items():
                     values = {"kind": key, "run": run.id, "low": low, "high": high}
@@ -117,7 +141,7 @@ class Database:
         total_ns = 0
         with self._lock:
             kinds = self.kinds(wanted)
-            for run, offset_ns in self._placed(start_ns, end_ns):
+            for run, offset_ns in self.placed(start_ns, end_ns):
                 for key in kinds:
                     values = {
                         "kind": key,
@@ -133,7 +157,7 @@ class Database:
         found: list[Row] = []
         with self._lock:
             kinds = self.kinds(wanted)
-            for run, offset_ns in reversed(self._placed(-EVER_NS, before_ns)):
+            for run, offset_ns in reversed(self.placed(-EVER_NS, before_ns)):
                 for key, kind in kinds.items():
                     rows = self._connection.execute(
                         f"{_ROW} WHERE kind = ? AND run = ? AND start_ns < ? ORDER BY start_ns DESC LIMIT ?",
@@ -144,11 +168,46 @@ class Database:
                     break
         return sorted(found, key=attrgetter("start_ns", "end_ns", "id"), reverse=True)[:count]
 
+    def minutes(self, name: str, unit: str, start_ns: int, end_ns: int) -> list[Minute]:
+        """The minutes of a number that began in start..end (wall ns), by their starts."""
+        found: list[Minute] = []
+        with self._lock:
+            measures = self._connection.execute(
+                "SELECT id, simulated, sensors FROM measure WHERE name = ? AND unit = ?", (name, unit)
+            ).fetchall()
+            for run, offset in self.placed(start_ns, end_ns):
+                for key, simulated, sensors in measures:
+                    measure = Measure(name, unit, bool(simulated), _names(sensors))
+                    rows = self._connection.execute(
+                        "SELECT start_ns, end_ns, low, low_ns, high, high_ns, first, last, total, count, "
+                        "first_window, last_window FROM minute "
+                        "WHERE measure = ? AND run = ? AND start_ns >= ? AND start_ns < ?",
+                        (key, run.id, start_ns - offset, end_ns - offset),
+                    )
+                    found += [
+                        Minute(measure, a + offset, b + offset, low, at + offset, high, to + offset, *rest)
+                        for a, b, low, at, high, to, *rest in rows
+                    ]
+        return sorted(found, key=attrgetter("start_ns"))
+
+    def newest_minute_ns(self, name: str, unit: str) -> int | None:
+        """When a number was last measured (wall ns)."""
+        text = (
+            "SELECT max(end_ns) FROM minute JOIN measure ON measure.id = minute.measure "
+            "WHERE run = ? AND name = ? AND unit = ?"
+        )
+        with self._lock:
+            for run, offset_ns in reversed(self.placed(-EVER_NS, EVER_NS)):
+                (at_ns,) = self._connection.execute(text, (run.id, name, unit)).fetchone()
+                if at_ns is not None:
+                    return int(at_ns) + offset_ns
+        return None
+
     def events(self, start_ns: int, end_ns: int) -> list[Event]:
         """What was published in start..end, wall ns; `at_ns` is wall time as well."""
         found: list[Event] = []
         with self._lock:
-            for run, offset_ns in self._placed(start_ns, end_ns):
+            for run, offset_ns in self.placed(start_ns, end_ns):
                 rows = self._connection.execute(
                     "SELECT name, at_ns, head, label, previous, probability FROM event "
                     "WHERE run = ? AND at_ns BETWEEN ? AND ? ORDER BY at_ns, id",
@@ -159,7 +218,7 @@ class Database:
                 ]
         return found
 
-    def _placed(self, start_ns: int, end_ns: int) -> list[tuple[Run, int]]:
+    def placed(self, start_ns: int, end_ns: int) -> list[tuple[Run, int]]:
         """The runs that reach into start..end, with their offsets."""
         runs = self.runs()
         offsets = place(runs)
@@ -173,11 +232,11 @@ class Database:
         """How much there is."""
         with self._lock:
             one = self._connection.execute
-            intervals, events, runs = (
+            intervals, minutes, events, runs = (
                 int(one(f"SELECT count(*) FROM {name}").fetchone()[0])  # noqa: S608  # our own names
-                for name in ("interval", "event", "run")
+                for name in ("interval", "minute", "event", "run")
             )
-            placed = self._placed(-EVER_NS, EVER_NS)
+            placed = self.placed(-EVER_NS, EVER_NS)
             spans = [
                 (low + offset, high + offset)
                 for run, offset in placed
@@ -187,7 +246,7 @@ class Database:
                 if low is not None
             ]
         oldest, newest = min((s for s, _ in spans), default=None), max((e for _, e in spans), default=None)
-        return Stat(intervals, events, runs, self.used_bytes(), oldest, newest)
+        return Stat(intervals, minutes, events, runs, self.used_bytes(), oldest, newest)
 
     def used_bytes(self) -> int:
         """What the tables take, without pages that are free."""
@@ -197,71 +256,6 @@ class Database:
                 for name in ("page_size", "page_count", "freelist_count")
             )
         return size * (count - free)
-
-    # -- forgetting ------------------------------------------------------------------------------------
-
-    def erase(self, since_ns: int = -EVER_NS) -> int:
-        """Forget everything from a moment on (wall ns); the number of intervals and events that were cut.
-
-        An interval that reaches across the moment keeps what lies before it, under a new id: the agent that
-        still extends the old one finds that it is gone, and begins anew.
-        """
-        cut = 0
-        with self.transaction() as connection:
-            for run, offset_ns in self._placed(since_ns, EVER_NS):
-                since = since_ns - offset_ns
-                kept = connection.execute(
-                    f"SELECT {_PART} FROM interval WHERE run = ? AND start_ns < ? AND end_ns > ?",  # noqa: S608
-                    (run.id, since, since),
-                ).fetchall()
-                reach = "DELETE FROM interval WHERE run = ? AND (end_ns > ? OR start_ns >= ?)"
-                cut += connection.execute(reach, (run.id, since, since)).rowcount
-                gone = "DELETE FROM event WHERE run = ? AND at_ns >= ?"
-                cut += connection.execute(gone, (run.id, since)).rowcount
-                connection.executemany(
-                    f"INSERT INTO interval ({_PART}, end_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
-                    [(*part, since) for part in kept],
-                )
-        self._shrink()
-        return cut
-
-    def prune(self, oldest_ns: int, max_bytes: int) -> int:
-        """Forget what ended before a moment (wall ns), then the oldest above so many bytes; how many rows."""
-        gone = 0
-        for run, offset_ns in self._placed(-EVER_NS, oldest_ns):
-            with self.transaction() as connection:
-                for text in (
-                    "DELETE FROM interval WHERE run = ? AND end_ns < ?",
-                    "DELETE FROM event WHERE run = ? AND at_ns < ?",
-                ):
-                    gone += connection.execute(text, (run.id, oldest_ns - offset_ns)).rowcount
-        while self.used_bytes() > max_bytes and (dropped := self._drop_oldest()):
-            gone += dropped
-        if gone:
-            with self.transaction() as connection:
-                connection.execute(
-                    "DELETE FROM run WHERE id < (SELECT max(id) FROM run) "
-                    "AND id NOT IN (SELECT DISTINCT run FROM interval)"
-                )
-            self._shrink()
-        return gone
-
-    def _drop_oldest(self) -> int:
-        """Ids grow with time, within a run and from run to run."""
-        with self.transaction() as connection:
-            return sum(
-                connection.execute(
-                    f"DELETE FROM {name} WHERE id IN (SELECT id FROM {name} ORDER BY id LIMIT ?)",  # noqa: S608
-                    (_PRUNED_AT_ONCE,),
-                ).rowcount
-                for name in ("interval", "event")
-            )
-
-    def _shrink(self) -> None:
-        """Give free pages back to the disk, and leave nothing erased in the log."""
-        with self._lock:
-            self._connection.execute("PRAGMA incremental_vacuum").fetchall()
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
 def _names(text: str) -> tuple[str, ...]:

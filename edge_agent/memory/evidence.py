@@ -80,7 +80,7 @@ def _weighed(spells: Sequence[Spell]) -> dict[str, object]:
     windows = sum(spell.windows for spell in spells)
     return {
         "windows": windows,
-        "probability": sum(spell.probability * spell.windows for spell in spells) / windows,
+        "mean_probability": sum(spell.probability * spell.windows for spell in spells) / windows,
         "first_utc": utc_words(spells[0].start_ns),
         "last_utc": utc_words(spells[-1].start_ns),
     }

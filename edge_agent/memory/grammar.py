@@ -14,6 +14,8 @@ from edge_agent.memory import phrases
 from edge_agent.memory.clock_words import day_bounds_ns, local
 from edge_agent.memory.database import EVER_NS
 from edge_agent.memory.lexicon import Lexicon
+from edge_agent.memory.measured import Measured, Wanted
+from edge_agent.memory.number_grammar import NumberGrammar
 from edge_agent.memory.queries import (
     Availability,
     FirstTime,
@@ -28,12 +30,14 @@ from edge_agent.memory.queries import (
     Unusual,
     Whether,
 )
+from edge_agent.memory.second_parser import SecondParser
 from edge_agent.perception.facts import join
 from edge_agent.perception.prompt import normalise_question
 
 _OFTEN = re.compile(r"\b(how often|how many times|how frequently|(?:number|count) of times)\b")
 _LONG = re.compile(r"\b(how long|how much time|how much of the time|since when|for how many)\b")
-_FIRST = re.compile(r"\bfirst\b|\bearliest\b|\bwhen did .* (start|begin)\b")
+_AGO = re.compile(r"\b(how long ago|how long (is|has) it (been )?since|most recent|latest|previous)\b")
+_FIRST = re.compile(r"\bfirst\b|\binitial\b|\bearliest\b|\bwhen did .* (start|begin)\b")
 _WHEN = re.compile(
     r"\bwhen\b|\bwhat time\b|\blast time\b|\bmost recent|\bat what\b|\blast (heard|saw|read)\b"
 )
@@ -62,6 +66,10 @@ _EMPTY = re.compile(
     r"(?:(?:and|what|was|were|there|anything|something|tell|me|about|did|you|see|it|so|same|be)\b|[ ?,.])*"
 )
 _NOT = re.compile(r"\bnot\b|n't\b|\bwithout\b|\bnever\b")
+_WHY = re.compile(r"(and |so |but )?(why|how come|what made|what caused|for what reason)\b")
+_OF_ITSELF = re.compile(r"\b(you|your|that|this|these|it|i)\b")
+_NOT_PERCEIVED = "not perceived"
+_POSSESSIVE = re.compile(r"\b(\w+day|morning|night|evening|afternoon)'s\b")
 _NOUN_SENSOR = re.compile(r"\bsensors?\b")
 
 
@@ -79,18 +87,28 @@ class Grammar:
     def __init__(self, lexicon: Lexicon, zone: tzinfo) -> None:
         self.lexicon = lexicon
         self.zone = zone
+        self.numbers = NumberGrammar(lexicon.manifest, frozenset(slot.name for slot in lexicon.slots))
+        self._second = SecondParser(lexicon, self.numbers)
 
-    def parse(self, question: str, now_ns: int) -> Query | Refused | None:
+    def parse(self, question: str, now_ns: int) -> Query | Measured | Refused | None:
         """The query, or why there is none, or None where the question is not about the past."""
         asked = normalise_question(question)
         if _SMALL_TALK.search(asked) or _HOW_KNOWN.match(asked):
             return None
+        asked = _POSSESSIVE.sub(r"\1", asked)
+        asked, limit = self.numbers.without_limit(asked)
         try:
             when = phrases.find(asked, now_ns, self.zone)
         except phrases.PhraseError as error:
             return Refused(str(error), "no such time")
         rest = when.rest if when else asked
-        query = self._query(rest, when, now_ns)
+        query: Query | Measured | Refused | None = self._query(rest, when, now_ns)
+        if not isinstance(query, Unusual | Availability) and (limit or self._is_of_number(rest)):
+            found = self.numbers.parse(rest, when, lambda: self.span(when, now_ns), limit)
+            if isinstance(found, str):
+                return Refused(found, "another unit")
+            query = found or query
+        query = self._reconsidered(query, rest, when, now_ns)
         about_past = query is not None or when is not None
         if about_past and (absent := self.lexicon.absent(rest)):
             missing = join((f"no {name}" for name in absent), "and")
@@ -100,6 +118,34 @@ class Grammar:
                 "I keep what was read, not what was not. Please ask it without the word not.", "a negation"
             )
         return query
+
+    def _reconsidered(
+        self,
+        query: Query | Measured | Refused | None,
+        rest: str,
+        when: phrases.TimePhrase | None,
+        now_ns: int,
+    ) -> Query | Measured | Refused | None:
+        """What the rules leave open goes to the second parser, where the question has a time."""
+        if when is None or _WHY.match(rest):
+            return query
+        if isinstance(query, Measured):
+            default = query.limit is None and query.wanted is Wanted.RANGE
+            return self._second.improved(query, rest) if default else query
+        listed = isinstance(query, Timeline) and self.lexicon.target(rest) is not None
+        if query is None or listed or (isinstance(query, Refused) and query.reason == _NOT_PERCEIVED):
+            return self._second.parse(rest, self.span(when, now_ns)) or query
+        return query
+
+    def _is_of_number(self, rest: str) -> bool:
+        """Whether a measured number is meant, not a label: "did the light fall" is not of falling rain."""
+        number, target = self.numbers.named(rest), self.lexicon.target(rest)
+        if number is None:
+            return False
+        concerned = self.lexicon.concerned(rest)
+        if number.endings:  # of a head, whose words ("the camera") say less
+            return target is None and not concerned
+        return target is None or target.head not in concerned
 
     def span(self, when: phrases.TimePhrase | None, now_ns: int, *, ever: bool = False) -> Span:
         """The time asked about; without one today, or as far back as anything goes."""
@@ -111,6 +157,9 @@ class Grammar:
 
     def _query(self, rest: str, when: phrases.TimePhrase | None, now_ns: int) -> Query | Refused | None:
         past = when is not None or _PAST.search(rest) is not None
+        if past and _WHY.match(rest):
+            target = self.lexicon.target(rest)
+            return Whether(target, self.span(when, now_ns), why=True) if target else self._unknown()
         if past and _UNUSUAL.search(rest):
             return Unusual(self.span(when, now_ns))
         if past and (slots := self._asked_slots(rest)):
@@ -130,22 +179,24 @@ class Grammar:
         self, rest: str, when: phrases.TimePhrase | None, now_ns: int, *, past: bool
     ) -> Query | Refused | None:
         """How often, how long, when: a question about one label."""
-        often, long = _OFTEN.search(rest), _LONG.search(rest)
-        if not (often or long or (past and (_WHEN.search(rest) or _FIRST.search(rest)))):
+        ago, often = _AGO.search(rest) is not None, _OFTEN.search(rest) is not None
+        long = _LONG.search(rest) is not None and not ago
+        if not (often or long or ago or (past and (_WHEN.search(rest) or _FIRST.search(rest)))):
             return None
         target = self.lexicon.target(rest)
-        ever = self.span(when, now_ns, ever=True)
         if target is None:
             concerned = self.lexicon.concerned(rest)
             if past and long and len(concerned) == 1 and when is None and _ONGOING.search(rest):
                 return Ongoing(Target(concerned[0], ()))
-            return self._unknown(rest) if past else None
-        if often:
-            return HowOften(target, self.span(when, now_ns))
-        if long:
-            ongoing = when is None and _ONGOING.search(rest) and not re.search(r"\b(was|were|did)\b", rest)
-            return Ongoing(target) if ongoing else HowLong(target, self.span(when, now_ns))
-        return FirstTime(target, self.span(when, now_ns)) if _FIRST.search(rest) else LastTime(target, ever)
+            return self._unknown() if past else None
+        if not (long or often):
+            first = _FIRST.search(rest) and not ago
+            span = self.span(when, now_ns, ever=not first)
+            return FirstTime(target, span) if first else LastTime(target, span)
+        ongoing = when is None and _ONGOING.search(rest) and not re.search(r"\b(was|were|did)\b", rest)
+        if long and not often and ongoing:
+            return Ongoing(target)
+        return (HowOften if often else HowLong)(target, self.span(when, now_ns))
 
     def _told(
         self, rest: str, when: phrases.TimePhrase | None, now_ns: int, *, past: bool
@@ -154,8 +205,6 @@ class Grammar:
         if not past:
             return None
         target, heads = self.lexicon.target(rest), self.lexicon.concerned(rest)
-        if self.lexicon.measures(rest) and not heads:
-            return self._unknown(rest) if when is not None else None
         if target is not None and _POLAR.match(rest):
             return Whether(target, self.span(when, now_ns))
         heads = heads or ((target.head,) if target is not None else ())
@@ -163,33 +212,30 @@ class Grammar:
             return Timeline(heads, self.span(when, now_ns))
         if _EVERYTHING.search(rest) or (when is not None and _EMPTY.fullmatch(rest)):
             return Timeline(self._all_heads(), self.span(when, now_ns))
-        return None if when is None else self._unknown(rest)
+        doubtful = _POLAR.match(rest) and _PAST_TENSE.search(rest) and not _OF_ITSELF.search(rest)
+        return self._unknown() if when is not None or doubtful else None
 
     def _all_heads(self) -> tuple[str, ...]:
         return tuple(head.name for head in self.lexicon.heads)
 
-    def _unknown(self, rest: str) -> Refused:
-        if self.lexicon.measures(rest):
-            return Refused(
-                "I keep no history of measured numbers, only of what they mean. I can look back for "
-                f"{self._examples()}.",
-                "no history of numbers",
-            )
+    def _unknown(self) -> Refused:
         return Refused(
             f"I cannot tell that from what I perceive. I can look back for {self._examples()}.",
-            "not perceived",
+            _NOT_PERCEIVED,
         )
 
     def _examples(self) -> str:
-        known = self.lexicon.known_phrases()
+        known = [*(n.subject for n in self.numbers.numbers), *self.lexicon.known_phrases()]
         return join(known[:12], "or") if len(known) <= 12 else f"{', '.join(known[:12])} and others"
 
     def _owned(self) -> str:
         return join(slot.description for slot in self.lexicon.slots) or "no sensors"
 
 
-def moved(query: Query, span: Span) -> Query | None:
+def moved(query: Query | Measured, span: Span) -> Query | Measured | None:
     """The same question of another time; None where it has none."""
+    if isinstance(query, Measured):
+        return replace(query, span=span)
     if isinstance(
         query, LastTime | FirstTime | HowLong | HowOften | Whether | Timeline | Unusual | Availability
     ):

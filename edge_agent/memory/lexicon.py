@@ -10,7 +10,6 @@ from edge_agent.manifest import Manifest, Slot, TaskHead
 from edge_agent.memory.clock_words import NUMBERS
 from edge_agent.memory.queries import Target
 from edge_agent.perception import vocabulary
-from edge_agent.perception.answer import topics_of
 from edge_agent.perception.vocabulary import has_words
 
 _IRREGULAR = {
@@ -98,7 +97,6 @@ class Lexicon:
         self.slots: list[Slot] = [s for s in manifest.slots if s.name in configured]
         own = set(configured)
         self.heads: list[TaskHead] = [t for t in manifest.tasks if manifest.serving(t.name) & own]
-        self._numbers = [t for t in topics_of(manifest) if t.sentence]
         self._labels = {
             head.name: [
                 (label, [stems(phrase), stems(label)])
@@ -146,10 +144,6 @@ class Lexicon:
         """The heads that a question is about by their words."""
         return tuple(h.name for h in self.heads if vocabulary.concerns(asked, h.words))
 
-    def measures(self, asked: str) -> bool:
-        """Whether a question is about a number that is measured."""
-        return any(vocabulary.concerns(asked, topic.words) for topic in self._numbers)
-
     def named_slots(self, asked: str) -> tuple[str, ...]:
         """The configured slots that a question names."""
         return tuple(slot.name for slot in vocabulary.named_slots(asked, self.slots))
@@ -157,6 +151,11 @@ class Lexicon:
     def absent(self, asked: str) -> list[str]:
         """The sensors that a question names and that are not there."""
         return vocabulary.absent_sensors(asked, self.slots)
+
+    def label_stems(self, target: Target) -> set[str]:
+        """The stems of all words for some labels."""
+        forms = [form for label, both in self._labels[target.head] if label in target.labels for form in both]
+        return set[str]().union(*forms)
 
     def phrase(self, head: str, label: str) -> str:
         """How a label is said."""

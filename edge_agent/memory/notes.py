@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from edge_agent.manifest import Manifest
+from edge_agent.memory.numbers import numbers_of
 from edge_agent.types import Percept
 
 SLOT = "@"
@@ -30,12 +31,27 @@ class Kind:
 
 
 @dataclass(frozen=True, slots=True)
+class Measure:
+    """What a number is of: its fact in the manifest, its unit, and the slots that it came from."""
+
+    name: str
+    unit: str
+    simulated: bool = False
+    sensors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
-    """All that one window tells: head -> what was read and its probability. `at_ns` is monotonic."""
+    """All that one window tells: head -> what was read and its probability. `at_ns` is monotonic.
+
+    `measured` are the numbers that may be said, as rounded as they are said: a number of the past is never
+    another one than was told when it was now.
+    """
 
     at_ns: int
     sequence: int
     read: Mapping[str, tuple[Kind, float]]
+    measured: Mapping[Measure, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,4 +82,14 @@ def note_of(percept: Percept, manifest: Manifest, configured: Collection[str]) -
             label = DATA if slot.name in percept.present else NO_DATA
             kind = Kind(f"{SLOT}{slot.name}", label, simulated=percept.simulated, sensors=(slot.name,))
             read[kind.head] = (kind, 1.0)
-    return Note(percept.end_ns, percept.sequence, read)
+    return Note(percept.end_ns, percept.sequence, read, _measured(percept, manifest))
+
+
+def _measured(percept: Percept, manifest: Manifest) -> dict[Measure, float]:
+    found: dict[Measure, float] = {}
+    for number in numbers_of(manifest):
+        if (said := percept.facts.get(number.name)) is not None:
+            sensors = tuple(name for name in percept.present if name in number.slots)
+            measure = Measure(number.name, number.unit, percept.simulated, sensors)
+            found[measure] = float(said.split()[0])
+    return found

@@ -280,7 +280,7 @@ _RULES: tuple[tuple[re.Pattern[str], _Rule], ...] = tuple(
         (rf"\bsince (?:(?P<day>{_DAY}) )?(?:this |the )?(?P<part>{_PART}){_END}", _since_part),
         (rf"\bsince (?P<hour>{CLOCK}){_ON}", _since_hour),
         (rf"\bsince (?P<day>{_DAY})(?: at (?P<hour>{CLOCK}))?{_END}", _since_day),
-        (rf"\b{_COUNT}{_UNIT} ago{_END}", _ago),
+        (rf"\b{_COUNT}{_UNIT} ago{_END}(?P<instant>)", _ago),
         (rf"\b(?P<how>before|until|after) (?P<hour>{CLOCK}){_ON}", _after),
         (rf"{_LEAD}\b(?P<how>at|around) (?:about )?(?P<hour>{CLOCK}){_ON}(?P<instant>)", _at),
         (

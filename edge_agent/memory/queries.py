@@ -39,9 +39,13 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Now:
-    """What is going on; it is the model's to say, memory only keeps that it was asked."""
+    """What is going on; it is the model's to say, memory only keeps that it was asked.
+
+    `number` is the measured number that was asked for, if any.
+    """
 
     heads: tuple[str, ...]
+    number: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +89,11 @@ class HowOften:
 
 @dataclass(frozen=True, slots=True)
 class Whether:
-    """Whether there is any spell of a target in a span."""
+    """Whether there is any spell of a target in a span; `why` where the question took it for granted."""
 
     target: Target
     span: Span
+    why: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,13 +176,13 @@ class Queries:
     """Runs queries on a store, for one model."""
 
     def __init__(self, store: Store, manifest: Manifest, hold: Hold | None = None) -> None:
-        self._store = store
+        self.store = store
         self._manifest = manifest
         self._hold = hold or Hold()
 
     def run(self, query: Query, now_ns: int) -> Finding:  # noqa: PLR0911  # one for each query
         """The facts. Everything up to the newest percept is in them."""
-        self._store.flush()
+        self.store.flush()
         match query:
             case Now(heads):
                 return self._finding(query, heads, Span(now_ns, now_ns), (), now_ns)
@@ -216,7 +221,7 @@ class Queries:
         heads = tuple(head.name for head in self._manifest.tasks)
         found = self._spells(lambda kind: kind.novel and kind.head in heads, span)
         alarms = {(head.name, label) for head in self._manifest.tasks for label in head.alarms}
-        events = self._store.read.events(span.start_ns, span.end_ns)
+        events = self.store.read.events(span.start_ns, span.end_ns)
         told = [event for event in events if (event.head, event.label) in alarms]
         return self._finding(query, heads, span, found, now_ns, told)
 
@@ -250,20 +255,20 @@ class Queries:
         )
 
     def _watched_ns(self, head: str, span: Span) -> int:
-        return self._store.read.covered_ns(_data(head), span.start_ns, span.end_ns)
+        return self.store.read.covered_ns(_data(head), span.start_ns, span.end_ns)
 
     def _latest_data(self, head: str, now_ns: int) -> list[Row]:
-        return self._store.read.latest(_data(head), now_ns + 1, 1)
+        return self.store.read.latest(_data(head), now_ns + 1, 1)
 
     def _spells(self, wanted: Callable[[Kind], bool], span: Span) -> list[Spell]:
-        rows = self._store.read.rows(wanted, span.start_ns, span.end_ns)
+        rows = self.store.read.rows(wanted, span.start_ns, span.end_ns)
         return spells(clip(rows, span.start_ns, span.end_ns), self._hold)
 
     def _newest(self, wanted: Callable[[Kind], bool], start_ns: int, end_ns: int) -> Spell | None:
         """The newest spell, from as few rows as will do."""
         count = _PAGE
         while True:
-            rows = self._store.read.latest(wanted, end_ns, count)
+            rows = self.store.read.latest(wanted, end_ns, count)
             kept = clip(reversed(rows), start_ns, end_ns)
             found = spells(kept, self._hold)
             complete = len(rows) < count or rows[-1].start_ns <= start_ns

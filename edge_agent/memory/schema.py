@@ -12,7 +12,7 @@ from pathlib import Path
 
 from edge_agent.errors import ConfigurationError
 
-VERSION = 1
+VERSION = 2
 _BUSY_MS = 5000
 _LOG_BYTES = 1 << 20
 _log = logging.getLogger(__name__)
@@ -32,6 +32,19 @@ CREATE TABLE event (id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL, 
                     probability REAL NOT NULL);
 CREATE INDEX event_time ON event (run, at_ns);
 """
+_NUMBERS = """
+CREATE TABLE measure (id INTEGER PRIMARY KEY, name TEXT NOT NULL, unit TEXT NOT NULL,
+                      simulated INTEGER NOT NULL, sensors TEXT NOT NULL,
+                      UNIQUE (name, unit, simulated, sensors));
+CREATE TABLE minute (id INTEGER PRIMARY KEY AUTOINCREMENT, measure INTEGER NOT NULL, run INTEGER NOT NULL,
+                     start_ns INTEGER NOT NULL, end_ns INTEGER NOT NULL, low REAL NOT NULL,
+                     low_ns INTEGER NOT NULL, high REAL NOT NULL, high_ns INTEGER NOT NULL,
+                     first REAL NOT NULL, last REAL NOT NULL, total REAL NOT NULL, count INTEGER NOT NULL,
+                     first_window INTEGER NOT NULL, last_window INTEGER NOT NULL);
+CREATE INDEX minute_measure ON minute (measure, run, start_ns);
+"""
+_STEPS = {0: _TABLES + _NUMBERS, 1: _NUMBERS}
+"""What a file of an earlier version lacks; 0 is one that is new."""
 
 
 def open_file(path: Path) -> sqlite3.Connection:
@@ -72,8 +85,9 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA secure_delete = ON")
         connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
-        if version == 0:
-            connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
+        if version in _STEPS:
+            step = _STEPS[version]
+            connection.executescript(f"BEGIN IMMEDIATE; {step} PRAGMA user_version = {VERSION}; COMMIT;")
         elif version != VERSION:
             raise ConfigurationError(
                 f"{path} is of version {version}; this program reads {VERSION}",

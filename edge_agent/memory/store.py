@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_agent.memory.database import EVER_NS, NS_PER_S, Database
+from edge_agent.memory.forgetting import prune
 from edge_agent.memory.notes import Event, Kind, Note
+from edge_agent.memory.series import Series
 from edge_agent.types import Clock
 
 HEARTBEAT_S = 10.0
@@ -68,10 +70,13 @@ class Store:
         self._seen_ns = now_ns - 1
         self._offset_ns = clock.wall_ns() - now_ns
         with self.read.transaction() as connection:
-            self._run = connection.execute(
+            run = connection.execute(
                 "INSERT INTO run (offset_ns, first_ns, last_ns) VALUES (?, ?, ?)",
                 (self._offset_ns, now_ns, now_ns),
             ).lastrowid
+        assert run is not None  # it was inserted
+        self._run = run
+        self._series = Series(self.read, run)
 
     def close(self) -> None:
         """Write what is not written yet, and let go of the file."""
@@ -104,6 +109,7 @@ class Store:
                     _extend(self._open[head], note, probability)
             if changed or ended:
                 self._change(note, changed, ended)
+            self._written += self._series.add(note, self._offset_ns)
             if note.at_ns - self._beat_ns >= HEARTBEAT_S * NS_PER_S:
                 self.flush()
             self._keep_bounds()
@@ -140,6 +146,7 @@ class Store:
             )
             for head in [head for head, entry in self._open.items() if not _write(connection, entry)]:
                 del self._open[head]  # erased by somebody else
+            self._series.flush(connection)
 
     def _goes_on(self, head: str, kind: Kind, at_ns: int) -> bool:
         entry = self._open.get(head)
@@ -179,7 +186,7 @@ class Store:
         settled = now_ns - self._stepped_ns >= PRUNE_EVERY_S * NS_PER_S
         kept_ns = round(self._bounds.keep_days * 86_400 * NS_PER_S)
         oldest_ns = self._clock.wall_ns() - kept_ns if settled else -EVER_NS
-        self.read.prune(oldest_ns, self._bounds.max_bytes)
+        prune(self.read, oldest_ns, self._bounds.max_bytes)
 
 
 def _extend(entry: _Open, note: Note, probability: float) -> None:

@@ -82,7 +82,7 @@ class Words:
 
     def _one(self, found: Finding, target: Target, span: Span, which: str) -> str:
         if not found.spells:
-            back = "as far back as I remember" if span.open else self._span(span, found.now_ns)
+            back = "as far back as I remember" if span.open else self.span(span, found.now_ns)
             return f"I have not read {self._quoted(target)} {back}."
         spell = found.spells[0]
         if which == "last" and found.ongoing:
@@ -104,29 +104,31 @@ class Words:
         )
 
     def _sum(self, found: Finding, target: Target, span: Span) -> str:
-        when = self._span(span, found.now_ns)
+        when = self.span(span, found.now_ns)
         spells = found.spells
         if not spells:
-            no = "No. " if isinstance(found.query, Whether) else ""
+            no = "No, so there is no why. " if _why(found.query) else ""
+            no = no or ("No. " if isinstance(found.query, Whether) else "")
             return f"{no}I did not read {self._quoted(target)} {when}."
         times = f"{len(spells)} times" if len(spells) > 1 else "once"
         total = duration_words(found.seen_ns)
         if isinstance(found.query, HowLong):
             text = f"I read {self._quoted(target)} for {total} {when}, {times}"
         else:
-            yes = "Yes. " if isinstance(found.query, Whether) else ""
+            yes = "I cannot tell why, only what I read. " if _why(found.query) else ""
+            yes = yes or ("Yes. " if isinstance(found.query, Whether) else "")
             text = f"{yes}I read {self._quoted(target)} {times} {when}, for {total}" + (
                 " in all" if len(spells) > 1 else ""
             )
         return f"{text}: {self._moments(spells, found.now_ns)} {self._proof(*spells)}."
 
     def _timeline(self, found: Finding, heads: Sequence[str], span: Span) -> str:
-        when = self._span(span, found.now_ns)
+        when = self.span(span, found.now_ns)
         if not found.spells:
             return f"I read nothing that I am sure of {when}."
         if len(found.spells) <= TOLD:
             told = "; ".join(self._told(spell, found.now_ns) for spell in found.spells)
-            return f"{_upper(when)}: {told}."
+            return f"{upper(when)}: {told}."
         parts = []
         for head in heads:
             sums: dict[str, list[Spell]] = {}
@@ -135,7 +137,7 @@ class Words:
                     sums.setdefault(spell.label, []).append(spell)
             ranked = sorted(sums.values(), key=lambda group: -sum(s.seen_ns for s in group))
             parts += [self._share(group) for group in ranked[:TOLD]]
-        return f"{_upper(when)}: {'; '.join(parts)}."
+        return f"{upper(when)}: {'; '.join(parts)}."
 
     def _before(self, found: Finding) -> str:
         if not found.spells:
@@ -144,7 +146,7 @@ class Words:
         return f"Before that: {told}."
 
     def _unusual(self, found: Finding, span: Span) -> str:
-        when = self._span(span, found.now_ns)
+        when = self.span(span, found.now_ns)
         alarms = [
             f"{self._said(e.head, e.label)} {moment_words(e.at_ns, found.now_ns, self._zone)}"
             for e in found.events[-TOLD:]
@@ -159,10 +161,10 @@ class Words:
         if found.spells:
             moments = self._moments(found.spells, found.now_ns)
             parts.append(f"Unlike anything that I know, {_times(len(found.spells))}: {moments}")
-        return f"{_upper(when)}. {'. '.join(parts)}."
+        return f"{upper(when)}. {'. '.join(parts)}."
 
     def _availability(self, found: Finding, slots: Sequence[str], span: Span) -> str:
-        when = self._span(span, found.now_ns)
+        when = self.span(span, found.now_ns)
         parts = []
         for slot in slots:
             name = self._slot(slot)
@@ -175,7 +177,7 @@ class Words:
                 missing = duration_words(sum(spell.seen_ns for spell in gaps))
                 moments = self._moments(gaps, found.now_ns)
                 parts.append(f"{name} gave no data {_times(len(gaps))}, for {missing}: {moments}")
-        return f"{_upper(when)}: {'; '.join(parts)}."
+        return f"{upper(when)}: {'; '.join(parts)}."
 
     # -- parts ------------------------------------------------------------------------------------------
 
@@ -186,7 +188,7 @@ class Words:
             return f"None told me: I know it because nothing was read {self._sources(found.query)}."
         used = join(self._slot(slot.name) for slot in self._lexicon.slots if slot.name in names)
         windows = sum(spell.windows for spell in found.spells)
-        return f"{_upper(used)} told me, in {windows} windows of data."
+        return f"{upper(used)} told me, in {windows} windows of data."
 
     def certainty(self, found: Finding) -> str:
         """How sure an answer is, from the probabilities that it rests on."""
@@ -199,7 +201,7 @@ class Words:
         range_words = (
             _percent(low) if _percent(low) == _percent(high) else f"{_percent(low)} to {_percent(high)}"
         )
-        return f"I am {range_words} sure, over {windows} windows of data in {_times(len(found.spells))}."
+        return f"I am {range_words} sure, over {windows} windows of data."
 
     def _caution(self, found: Finding, span: Span | None) -> str:
         """What was not seen, and how old the newest data are where that matters."""
@@ -214,7 +216,7 @@ class Words:
         return text
 
     def _no_data(self, found: Finding, span: Span) -> str:
-        when = self._span(span, found.now_ns)
+        when = self.span(span, found.now_ns)
         return f"I had no data {self._sources(found.query)} {when}, so I cannot say."
 
     def _sources(self, query: Query) -> str:
@@ -261,7 +263,7 @@ class Words:
     def _slot(self, name: str) -> str:
         return self._lexicon.manifest.slot(name).description
 
-    def _span(self, span: Span, now_ns: int) -> str:
+    def span(self, span: Span, now_ns: int) -> str:
         """'today', 'yesterday', 'today from 14:00 to 16:00', 'since today at 14:00'."""
         zone, today = self._zone, local(now_ns, self._zone).date()
         start, end = local(span.start_ns, zone), local(span.end_ns - NS_PER_S, zone)
@@ -278,6 +280,10 @@ class Words:
         return f"from {begin} to {finish}"
 
 
+def _why(query: Query) -> bool:
+    return isinstance(query, Whether) and query.why
+
+
 def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
 
@@ -286,5 +292,6 @@ def _percent(probability: float) -> str:
     return f"{100 * probability:.0f} percent"
 
 
-def _upper(text: str) -> str:
+def upper(text: str) -> str:
+    """With a capital at its beginning."""
     return text[:1].upper() + text[1:]

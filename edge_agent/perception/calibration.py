@@ -1,4 +1,4 @@
-"""What a logit is worth: temperature, energy and thresholds. Pure functions, shared with `export`."""
+"""What a logit is worth: temperature and thresholds. Pure functions, shared with `export`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,6 @@ def probabilities(logits: Float32, temperature: float = 1.0) -> Float32:
     scaled = np.asarray(logits, dtype=np.float64) / temperature
     weights = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
     return np.asarray(weights / weights.sum(axis=-1, keepdims=True), dtype=np.float32)
-
-
-def energy(logits: Float32) -> Float32:
-    """(..., K) -> (...): -logsumexp, higher where no class fits (Liu et al. 2020, "Energy-based OOD")."""
-    wide = np.asarray(logits, dtype=np.float64)
-    peak = wide.max(axis=-1, keepdims=True)
-    total = np.log(np.exp(wide - peak).sum(axis=-1)) + peak[..., 0]
-    return np.asarray(-total, dtype=np.float32)
 
 
 def negative_log_likelihood(logits: Float32, labels: Int64, temperature: float) -> float:
@@ -55,11 +47,6 @@ def fit_threshold(probability: Float32, correct: Int64, accuracy: float) -> floa
     share = np.cumsum(np.asarray(correct)[order]) / np.arange(1, len(order) + 1)
     good = np.flatnonzero(share >= accuracy)
     return float(probability[order[good[-1]]]) if len(good) else 1.0
-
-
-def fit_novelty_threshold(energies: Float32, known_share: float = 0.99) -> float:
-    """The energy under which `known_share` of known inputs lie."""
-    return float(np.quantile(energies, known_share))
 
 
 def expected_calibration_error(probability: Float32, correct: Int64, bins: int = 15) -> float:

@@ -50,7 +50,12 @@ class Encoder:
         self._session = OnnxSession(
             folder / slot.encoder,
             {"x": shape, "mask": (shape[1],)},
-            {"tokens": (slot.n_tokens, width), "pooled": (width,), "logits": (said,)},
+            {
+                "tokens": (slot.n_tokens, width),
+                "pooled": (width,),
+                "logits": (said,),
+                "novelty": (len(slot.heads),),
+            },
         )
         self._all = np.ones((1, shape[1]), np.float32)
 
@@ -66,7 +71,7 @@ class Encoder:
         if window.missing_channels.any() and self.slot.features == "raw":
             mask = 1.0 - window.missing_channels[None].astype(np.float32)
         out = self._session.run({"x": self._features(window.values)[None], "mask": mask})
-        return Features(out["tokens"][0], out["pooled"][0], out["logits"][0])
+        return Features(*(out[name][0] for name in ("tokens", "pooled", "logits", "novelty")))
 
     def _features(self, values: Values) -> Float32:
         if self.slot.features == "local_metres":

@@ -93,7 +93,7 @@ class Pipeline:
         values = calibration.probabilities(reading.heads[head.name], head.temperature)
         best = int(values.argmax())
         probability = float(values[best])
-        novelty = self._energy(head, reading, features)
+        novelty = self._novelty(head, reading, features)
         return TaskPercept(
             task=head.name,
             label=head.labels[best],
@@ -109,12 +109,11 @@ class Pipeline:
             known=probability >= head.threshold and novelty <= head.novelty_threshold,
         )
 
-    def _energy(self, head: TaskHead, reading: Reading, features: Mapping[str, Features]) -> float:
-        """Energy of what the most used encoder says of this head."""
+    def _novelty(self, head: TaskHead, reading: Reading, features: Mapping[str, Features]) -> float:
+        """How unlike its training the most used encoder finds the window, for this head."""
         alpha = reading.alpha[head.name]
         most_used = max(alpha, key=lambda name: alpha[name])
-        said = features[most_used].logits[self._columns[most_used][head.name]]
-        return float(calibration.energy(said))
+        return float(features[most_used].novelty[self.manifest.slot(most_used).heads.index(head.name)])
 
 
 def _columns(manifest: Manifest, heads: Collection[str]) -> dict[str, slice]:

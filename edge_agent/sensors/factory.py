@@ -29,6 +29,9 @@ PLUGINS = "edge_agent.sensors"
 CAMERA_PICTURE, CAMERA_RATE_HZ = (160, 120), 10.0
 """Width and height, and frames a second, of a camera that fills no slot."""
 
+SPEECH_HZ = 16_000
+"""Of a microphone that fills no slot."""
+
 
 class SensorFactory:
     """Makes the sensors of one configuration. `subscribe` gives what comes in for a sensor, on a topic."""
@@ -134,13 +137,14 @@ class SensorFactory:
     def _microphone(self, sensor: settings.MicrophoneSensor) -> Sensor:
         from edge_agent.sensors.microphone import MicrophoneSensor  # noqa: PLC0415
 
+        slot = self._slots.get(sensor.slot)
         return MicrophoneSensor(
             sensor.name,
             sensor.slot,
             self._clock,
             device=sensor.device,
             rate_hz=sensor.rate_hz,
-            slot_rate_hz=round(self._slots[sensor.slot].rate_hz),
+            slot_rate_hz=SPEECH_HZ if slot is None else round(slot.rate_hz),
         )
 
     def _simulated(self, sensor: settings.SimulatedSensor) -> Sensor:

@@ -1,4 +1,4 @@
-"""A microphone through PortAudio. The one module that imports sounddevice.
+"""A microphone through PortAudio.
 
 PortAudio calls back on its own thread; that thread only copies a block into a bounded queue. Blocks become
 chunks of one channel at the slot's rate, low-pass filtered where the device is faster. The sound card's
@@ -11,16 +11,15 @@ import queue
 import random
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import soxr
 
 from edge_agent.clock import NS_PER_S
-from edge_agent.errors import ConfigurationError, SensorError
-from edge_agent.sensors.probe import Found
+from edge_agent.errors import SensorError
+from edge_agent.sensors.portaudio import OnBlock, portaudio_stream
 from edge_agent.types import Chunk, Clock, Float32, Int64, SensorHealth, SensorState
 
 BLOCK_S = 0.05
@@ -38,8 +37,6 @@ REANCHOR_S = 0.2
 TRACKING = 0.02
 """Share of a block's time error that is corrected with that block."""
 
-OnBlock = Callable[[bytes, bool], None]
-"""Called with one block of float32 mono samples, and whether the device lost sound before it."""
 OpenStream = Callable[[str | None, int, int, OnBlock], AbstractContextManager[object]]
 """(device, rate_hz, samples in a block, on_block) -> a stream that runs inside `with`.
 
@@ -213,87 +210,3 @@ class _Shaper:
         if n_out:
             self._out_end_ns = end_ns
         return np.round(times_ns).astype(np.int64)
-
-
-_open_streams = 0
-_portaudio_lock = threading.Lock()
-"""PortAudio is one for the whole process: its list of devices is renewed only while no stream is open."""
-
-
-@contextmanager
-def portaudio_stream(device: str | None, rate_hz: int, block: int, on_block: OnBlock) -> Iterator[object]:
-    """An OpenStream on real hardware."""
-    global _open_streams  # noqa: PLW0603
-    library = _library()
-
-    def callback(indata: Any, _frames: int, _time: object, status: Any) -> None:
-        on_block(bytes(indata), bool(status.input_overflow))
-
-    with _portaudio_lock:
-        if _open_streams == 0:
-            _renew_devices(library)
-        stream = None
-        try:
-            stream = library.RawInputStream(
-                samplerate=rate_hz, blocksize=block, device=device, channels=1, dtype="float32",
-                callback=callback,
-            )  # fmt: skip
-            stream.start()
-        except (library.PortAudioError, ValueError) as error:  # ValueError: no device of that name
-            if stream is not None:
-                stream.close(ignore_errors=True)
-            named = f'the microphone "{device}"' if device else "the default microphone"
-            raise SensorError(
-                f"cannot open {named} at {rate_hz} Hz: {_first_line(error)}",
-                hint="`python -m sounddevice` lists the devices; the user must be in the group audio",
-            ) from error
-        _open_streams += 1
-    try:
-        yield stream
-    finally:
-        with _portaudio_lock:
-            _open_streams -= 1
-            stream.close(ignore_errors=True)
-
-
-def _library() -> Any:
-    """The module sounddevice, imported here so that a device without sound does without PortAudio."""
-    try:
-        import sounddevice  # noqa: PLC0415
-    except (ImportError, OSError) as error:  # OSError: the package without its C library
-        raise ConfigurationError(
-            f"the microphone needs PortAudio: {error}",
-            hint="sudo apt install libportaudio2 (and libasound2-plugins for PulseAudio)",
-        ) from error
-    return sounddevice
-
-
-def _renew_devices(library: Any) -> None:
-    """PortAudio looks for devices only when it starts; one plugged in later is found by starting again."""
-    try:
-        library._terminate()  # noqa: SLF001  (the maintainers' documented way)
-        library._initialize()  # noqa: SLF001
-    except library.PortAudioError as error:
-        raise SensorError(f"PortAudio does not start: {_first_line(error)}") from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def devices() -> Iterator[Found]:
-    """The microphones that PortAudio knows; how to get PortAudio where it is missing."""
-    try:
-        library = _library()
-    except ConfigurationError as error:
-        yield Found("audio", "-", str(error), error.hint)
-        return
-    with _portaudio_lock:
-        if _open_streams == 0:
-            _renew_devices(library)
-        known = list(library.query_devices())
-    for device in known:
-        if device["max_input_channels"]:
-            name = device["name"]
-            rate_hz = round(device["default_samplerate"])
-            yield Found("audio", name, f"{rate_hz} Hz", f'kind = "microphone", device = "{name}"')

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from edge_agent.manifest import Manifest
 from edge_agent.memory.lexicon import Lexicon
 from edge_agent.perception.answer import topics_of
-from edge_agent.voice import forms, labels_said, sphinx
-from edge_agent.voice.jsgf import Rules
+from edge_agent.voice import accents, forms, labels_said, spelled, sphinx
+from edge_agent.voice.jsgf import Rules, rules_in
 
 NAME = "questions"
 _LETTERS = {"a_m": ("EY EH M",), "p_m": ("P IY EH M",)}
@@ -44,14 +44,20 @@ def make_grammar(manifest: Manifest, slots: Collection[str], names: Iterable[str
     Raises VoiceError when the dictionary is missing.
     """
     lexicon = Lexicon(manifest, slots)
-    texts = {**forms.TIME, **forms.PRESENT, **forms.PAST, **forms.TOP}
+    texts = rules_in(forms.ENGLISH)
     texts |= _about_labels(lexicon, sphinx.vocabulary())
     texts |= _about_sensors(lexicon, names) | _about_now(lexicon, set(slots))
-    rules = Rules({name: text for name, text in texts.items() if text}, "question")
+    rules = Rules({name: text for name, text in texts.items() if text}, forms.TOP)
     said = rules.words()
     words = {**sphinx.pronunciations(said), **{w: p for w, p in _LETTERS.items() if w in said}}
+    words |= spelled.pronunciations([word for word in said if word not in words])
     unknown = [word for word in said if word not in words]
-    return SpokenGrammar(rules.without(set(unknown)), words, tuple(unknown))
+    heard = {word: _ways(word, known) for word, known in words.items()}
+    return SpokenGrammar(rules.without(set(unknown)), heard, tuple(unknown))
+
+
+def _ways(word: str, known: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(way for phones in known for way in accents.ways(word, phones)))
 
 
 def _about_labels(lexicon: Lexicon, known: Collection[str]) -> dict[str, str]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 _TOKEN = re.compile(r"/[\d.]+/|<[^<>]+>|[()\[\]|]|[^\s()\[\]|<>/]+")
+_RULE = re.compile(r"<([^<>]+)>\s*=([^;]*);")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +42,20 @@ class Choice:
 
     options: tuple[tuple[float, Node], ...]
 
+    def pick(self, rng: random.Random) -> Node:
+        """One of them, as likely as its weight makes it."""
+        at = rng.random() * sum(weight for weight, _ in self.options)
+        for weight, option in self.options:
+            at -= weight
+            if at < 0:
+                return option
+        return self.options[-1][1]
+
 
 Node = Word | Reference | Sequence | Choice
 NOTHING = Sequence(())
+IMPOSSIBLE = Choice(())
+"""What nobody can say."""
 
 
 class Rules:
@@ -51,8 +63,7 @@ class Rules:
 
     def __init__(self, texts: Mapping[str, str], top: str) -> None:
         self.top = top
-        self._nodes = {name: _parse(name, text) for name, text in texts.items()}
-        self._nodes = {name: self._pruned(node) for name, node in self._nodes.items()}
+        self._nodes = _pruned({name: _parse(name, text) for name, text in texts.items()})
 
     def words(self) -> list[str]:
         """Every word that can be said, sorted."""
@@ -68,13 +79,20 @@ class Rules:
 
     def say(self, rng: random.Random, rule: str | None = None) -> str:
         """A sentence, as likely as the weights make it."""
-        return " ".join(self._say(self._nodes[rule or self.top], rng))
+        words: list[str] = []
+        self._say(self._nodes[rule or self.top], rng, words)
+        return " ".join(words)
+
+    def accepts(self, sentence: str) -> bool:
+        """Whether a sentence is one of these."""
+        words = tuple(sentence.split())
+        ends = _Reader(self._nodes, words).ends(Reference(self.top), 0)
+        return len(words) in ends
 
     def without(self, words: set[str]) -> Rules:
         """The same without every sentence that has one of `words`."""
         made = Rules({}, self.top)
-        made._nodes = {name: _cut(node, words) or Choice(()) for name, node in self._nodes.items()}  # noqa: SLF001
-        made._nodes = {name: made._pruned(node) for name, node in made._nodes.items()}  # noqa: SLF001
+        made._nodes = _pruned({name: _cut(node, words) for name, node in self._nodes.items()})
         return made
 
     def _used(self) -> list[str]:
@@ -86,35 +104,73 @@ class Rules:
                     waiting.append(rule)
         return found
 
-    def _say(self, node: Node, rng: random.Random) -> Iterator[str]:
+    def _say(self, node: Node, rng: random.Random, words: list[str]) -> None:
         match node:
             case Word(text):
-                yield text
+                words.append(text)
             case Reference(rule):
-                yield from self._say(self._nodes[rule], rng)
+                self._say(self._nodes[rule], rng, words)
             case Sequence(parts):
                 for part in parts:
-                    yield from self._say(part, rng)
-            case Choice(options):
-                weights = [weight for weight, _ in options]
-                yield from self._say(rng.choices([o for _, o in options], weights)[0], rng)
+                    self._say(part, rng, words)
+            case Choice():
+                self._say(node.pick(rng), rng, words)
 
-    def _possible(self, rule: str) -> bool:
-        return rule in self._nodes and self._pruned(self._nodes[rule]) != Choice(())
 
-    def _pruned(self, node: Node) -> Node:
-        """Without what refers to a rule that says nothing; an empty choice where nothing is left."""
+class _Reader:
+    """Where a sentence can have got to, after each rule from each place."""
+
+    def __init__(self, nodes: Mapping[str, Node], words: tuple[str, ...]) -> None:
+        self._nodes, self._words = nodes, words
+        self._read: dict[tuple[str, int], frozenset[int]] = {}
+
+    def ends(self, node: Node, at: int) -> frozenset[int]:
+        """The places after what `node` may be, from `at`."""
         match node:
+            case Word(text):
+                found = at < len(self._words) and self._words[at] == text
+                return frozenset((at + 1,)) if found else frozenset()
             case Reference(rule):
-                return node if self._possible(rule) else Choice(())
+                if (rule, at) not in self._read:
+                    self._read[rule, at] = self.ends(self._nodes[rule], at)
+                return self._read[rule, at]
             case Sequence(parts):
-                kept = tuple(self._pruned(part) for part in parts)
-                return Choice(()) if Choice(()) in kept else Sequence(kept)
+                places = frozenset((at,))
+                for part in parts:
+                    places = frozenset(end for place in places for end in self.ends(part, place))
+                return places
             case Choice(options):
-                left = [(weight, self._pruned(option)) for weight, option in options]
-                return Choice(tuple((w, o) for w, o in left if o != Choice(())))
-            case _:
-                return node
+                return frozenset(end for _, option in options for end in self.ends(option, at))
+
+
+def rules_in(text: str) -> dict[str, str]:
+    """name -> right-hand side, of rules that are written one after the other."""
+    return {name: " ".join(side.split()) for name, side in _RULE.findall(text)}
+
+
+def _pruned(nodes: Mapping[str, Node]) -> dict[str, Node]:
+    """Rules without what refers to a rule that says nothing or that there is none of."""
+    found = dict(nodes)
+    while True:
+        sound = {name for name, node in found.items() if node != IMPOSSIBLE}
+        pruned = {name: _held(found[name], sound) for name in found}
+        if pruned == found:
+            return {name: found[name] for name in sound}
+        found = pruned
+
+
+def _held(node: Node, sound: Collection[str]) -> Node:
+    match node:
+        case Reference(rule):
+            return node if rule in sound else IMPOSSIBLE
+        case Sequence(parts):
+            kept = tuple(_held(part, sound) for part in parts)
+            return IMPOSSIBLE if IMPOSSIBLE in kept else Sequence(kept)
+        case Choice(options):
+            left = [(weight, _held(option, sound)) for weight, option in options]
+            return Choice(tuple((w, o) for w, o in left if o != IMPOSSIBLE))
+        case _:
+            return node
 
 
 def _parse(name: str, text: str) -> Node:
@@ -145,18 +201,18 @@ def _choice(tokens: list[str], at: int) -> tuple[Node, int]:
 
 
 def _item(tokens: list[str], at: int) -> tuple[Node, int]:
-    token = tokens[at]
-    if token in {"(", "["}:
+    first = tokens[at]
+    if first in {"(", "["}:
         inner, end = _choice(tokens, at + 1)
-        if end == len(tokens) or tokens[end] != {"(": ")", "[": "]"}[token]:
-            raise ValueError(f"{token} is not closed: {' '.join(tokens[at:])}")
-        if token == "[":
-            weighed = isinstance(inner, Choice) and len(inner.options) == 1
-            inner = Choice((*(inner.options if weighed else ((1.0, inner),)), (1.0, NOTHING)))
+        if end == len(tokens) or tokens[end] != {"(": ")", "[": "]"}[first]:
+            raise ValueError(f"{first} is not closed: {' '.join(tokens[at:])}")
+        if first == "[":
+            said = inner.options if isinstance(inner, Choice) and len(inner.options) == 1 else ((1.0, inner),)
+            inner = Choice((*said, (1.0, NOTHING)))
         return inner, end + 1
-    if token.startswith("<"):
-        return Reference(token[1:-1]), at + 1
-    return Word(token), at + 1
+    if first.startswith("<"):
+        return Reference(first[1:-1]), at + 1
+    return Word(first), at + 1
 
 
 def _words(node: Node) -> Iterator[str]:
@@ -183,17 +239,14 @@ def _references(node: Node) -> Iterator[str]:
                 yield from _references(option)
 
 
-def _cut(node: Node, words: set[str]) -> Node | None:
+def _cut(node: Node, words: set[str]) -> Node:
     match node:
         case Word(text):
-            return None if text in words else node
+            return IMPOSSIBLE if text in words else node
         case Sequence(parts):
-            kept = [_cut(part, words) for part in parts]
-            return None if None in kept else Sequence(tuple(part for part in kept if part is not None))
+            return Sequence(tuple(_cut(part, words) for part in parts))
         case Choice(options):
-            left = [(weight, _cut(option, words)) for weight, option in options]
-            some = tuple((weight, option) for weight, option in left if option is not None)
-            return Choice(some) if some else None
+            return Choice(tuple((weight, _cut(option, words)) for weight, option in options))
         case _:
             return node
 

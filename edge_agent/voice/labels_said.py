@@ -71,7 +71,7 @@ def base_of(gerund: str, known: Collection[str]) -> str:
     root = gerund.removesuffix("ing")
     doubled = len(root) > 3 and root[-1] == root[-2] and root[-1] not in "lsz"
     candidates = [root[:-1]] if doubled else [root, f"{root}e"]
-    if not doubled and len(root) == 2 or root[-1] in "v" or root.endswith(("kl", "cl", "bl")):
+    if (not doubled and len(root) == 2) or root.endswith(("v", "kl", "cl", "bl")):
         candidates.reverse()
     return next((c for c in candidates if c in known), candidates[0])
 

@@ -17,6 +17,9 @@ from typing import Any
 from edge_agent.delivery import stamp
 from edge_agent.delivery.message import Message
 from edge_agent.delivery.outbox import Entry, Outbox
+from edge_agent.delivery.sparkplug.picture import NODE
+from edge_agent.delivery.sparkplug.readings import STORE
+from edge_agent.delivery.sparkplug.values import DataType, Reading
 from edge_agent.errors import DeliveryError
 
 _log = logging.getLogger(__name__)
@@ -87,6 +90,17 @@ class Kept:
         """Messages that wait, those on their way included."""
         on_disk = 0 if self.outbox is None else self.outbox.queued
         return on_disk + len(self._memory)
+
+    def readings(self, at_ms: int) -> list[Reading]:
+        """What waits and what became of the rest; null where there are no books."""
+        counts: list[int | None] = [self.queued, self.dropped, None, None, None]
+        if self.outbox is not None:
+            total = self.outbox.ledger().total
+            counts[2:] = [total.delivered, total.expired, total.evicted]
+        return [
+            Reading(NODE, name, DataType.INT64, count, at_ms)
+            for name, count in zip(STORE, counts, strict=True)
+        ]
 
     def begin(self) -> None:
         """A birth: all that waits now is of the past, also what was sent and not confirmed."""

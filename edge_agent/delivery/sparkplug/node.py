@@ -12,8 +12,9 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from edge_agent.config import Mqtt
 from edge_agent.config_sparkplug import Sparkplug
@@ -27,12 +28,12 @@ from edge_agent.delivery.sparkplug.birth_number import BirthNumbers
 from edge_agent.delivery.sparkplug.host import PrimaryHost
 from edge_agent.delivery.sparkplug.kept import Kept, Waiting
 from edge_agent.delivery.sparkplug.orders import Orders
-from edge_agent.delivery.sparkplug.picture import NODE, Picture
-from edge_agent.delivery.sparkplug.readings import KINDS, STORE, Outline, declared, readings_of
+from edge_agent.delivery.sparkplug.picture import Picture
+from edge_agent.delivery.sparkplug.readings import KINDS, Outline, declared, readings_of
 from edge_agent.delivery.sparkplug.receipts import Receipts
 from edge_agent.delivery.sparkplug.servers import Servers
 from edge_agent.delivery.sparkplug.session import Aliases, Place, Session
-from edge_agent.delivery.sparkplug.values import DataType, Reading
+from edge_agent.delivery.sparkplug.values import Reading
 from edge_agent.delivery.topics import Topics
 from edge_agent.errors import DeliveryError, EdgeAgentError
 from edge_agent.types import Clock
@@ -41,6 +42,8 @@ _STEP_S = 0.5
 _FAREWELL_S = 0.7
 _BACKOFF_BASE_S = 0.5
 _BACKOFF_CAP_S = 10.0
+_AT_ONCE = 50
+"""Messages of which the metrics travel together; more would be packets that some brokers do not take."""
 _REBIRTHS = 5
 _REBIRTH_HZ = 1.0
 _NS_PER_MS = 1_000_000
@@ -106,8 +109,7 @@ class EdgeNode:
         if kind not in KINDS:
             return
         body = json.loads(message.payload)
-        readings = readings_of(kind, body, self._outline)
-        if not readings:
+        if not (readings := self._readings(kind, body)):
             return
         if not message.retain:
             self._kept.put(message)
@@ -115,7 +117,7 @@ class EdgeNode:
         if kind == "sensor":
             self._picture.seen(body["sensor"], there=body["state"] != "offline")
         elif kind == "health":
-            self._picture.take_in(self._own_readings())
+            self._picture.take_in(self._kept.readings(self._now_ms()))
         self.status.storage, self.status.unstored = self._kept.storage, self._kept.unstored
         self.wake()
 
@@ -223,24 +225,26 @@ class EdgeNode:
             self._send(connection, session.births(self._picture.now(), self._now_ms()))
 
     def _tell(self, connection: Connection, session: Session) -> None:
-        waiting = self._kept.take(self._receipts.room)
-        now_ms = self._now_ms()
+        """What waits, as far as there is room, and then whatever else is not as it was told."""
+        while waiting := self._kept.take(min(self._receipts.room, _AT_ONCE)):
+            with connection.together():
+                self._send(connection, self._messages(session, waiting))
+            self._receipts.sent += waiting
+        self._send(connection, session.follow(self._picture.now(), self._now_ms()))
+        self._receipts.ask(lambda: connection.subscribe(self._place.topic("NCMD")))
+
+    def _messages(self, session: Session, waiting: Sequence[Waiting]) -> list[Message]:
+        now_ms, old = self._now_ms(), list[Reading]()
         messages: list[Message] = []
-        old: list[Reading] = []
         for one in waiting:
-            readings = self._readings(one)
+            readings = self._readings(self._topics.kind_of(one.message.topic), one.body)
             if one.historical:
                 old += readings
                 continue
             for device in dict.fromkeys(reading.device for reading in readings):
                 mine = [reading for reading in readings if reading.device == device]
                 messages += session.tell(device, mine, now_ms)
-        messages += session.recall(old, now_ms)
-        messages += session.follow(self._picture.now(), now_ms)
-        with connection.together():
-            self._send(connection, messages)
-        self._receipts.sent += waiting
-        self._receipts.ask(lambda: connection.subscribe(self._place.topic("NCMD")))
+        return messages + session.recall(old, now_ms)
 
     @staticmethod
     def _send(connection: Connection, messages: Sequence[Message]) -> None:
@@ -278,25 +282,13 @@ class EdgeNode:
 
     # -- what is told ------------------------------------------------------------------------------------
 
-    def _readings(self, waiting: Waiting) -> list[Reading]:
-        """What an old message says to the agent that we are now, which may have another model."""
+    def _readings(self, kind: str, body: Mapping[str, Any]) -> list[Reading]:
+        """What a message says to the agent that we are now; one that waited may be of another model's."""
         try:
-            return readings_of(self._topics.kind_of(waiting.message.topic), waiting.body, self._outline)
+            return readings_of(kind, body, self._outline)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            _log.warning("a message on %s cannot be told any more: %r", waiting.message.topic, error)
+            _log.warning("a %s cannot be told to a host: %r", kind, error)
             return []
-
-    def _own_readings(self) -> list[Reading]:
-        """What waits and what became of it."""
-        at_ms = self._now_ms()
-        counts: list[int | None] = [self.queued, self.dropped, None, None, None]
-        if self.outbox is not None:
-            total = self.outbox.ledger().total
-            counts[2:] = [total.delivered, total.expired, total.evicted]
-        return [
-            Reading(NODE, name, DataType.INT64, count, at_ms)
-            for name, count in zip(STORE, counts, strict=True)
-        ]
 
     def _now_ms(self) -> int:
         return self._clock.wall_ns() // _NS_PER_MS

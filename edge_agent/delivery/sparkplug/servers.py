@@ -13,14 +13,14 @@ class Servers:
 
     def __init__(self, settings: Sparkplug, mqtt: Mqtt) -> None:
         addresses = [server_address(server, mqtt.port) for server in settings.servers]
-        self._all = deque(
+        self.all = deque(
             [mqtt.model_copy(update={"host": host, "port": port}) for host, port in addresses] or [mqtt]
         )
 
     @property
     def here(self) -> Mqtt:
         """How to connect."""
-        return self._all[0]
+        return self.all[0]
 
     @property
     def name(self) -> str:
@@ -30,8 +30,8 @@ class Servers:
     @property
     def several(self) -> bool:
         """Whether there is another one to go to."""
-        return len(self._all) > 1
+        return len(self.all) > 1
 
     def walk(self) -> None:
         """Go to the next; after the last comes the first."""
-        self._all.rotate(-1)
+        self.all.rotate(-1)

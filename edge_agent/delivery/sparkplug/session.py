@@ -127,28 +127,38 @@ class Session:
             if device not in self._told:
                 messages.append(self._birth("DBIRTH", device, metrics, now_ms))
             else:
-                messages += self.tell(device, metrics.values(), now_ms)
+                messages += self._live(device, self._changed(device, metrics.values()), now_ms)
         return messages
 
     def tell(self, device: str, readings: Iterable[Reading], now_ms: int) -> list[Message]:
         """The readings that differ from what was said last, in at most one message and one of the past.
 
-        What is a little older than what was said last was overtaken by it and is said as history. A clock
-        that was set back by more is believed.
+        What is a little older than what was said last was overtaken by it, and is said as history. A clock
+        that was set back by more is believed, as `follow` believes what is shown now.
         """
         self._needs_birth()
         told = self._told.get(device, {})
         new: list[Reading] = []
         old: list[Reading] = []
+        for reading in self._changed(device, readings):
+            overtaken = 0 < told[reading.name].timestamp_ms - reading.timestamp_ms < _OVERTAKEN_MS
+            (old if overtaken else new).append(reading)
+        return self._data(device, old, now_ms, historical=True) + self._live(device, new, now_ms)
+
+    def _changed(self, device: str, readings: Iterable[Reading]) -> list[Reading]:
+        """Those that differ; a metric that no birth named makes us want another one."""
+        told = self._told.get(device, {})
+        found = []
         for reading in readings:
             if (last := told.get(reading.name)) is None:
                 self.wants_birth = self.wants_birth or device in self._told
             elif reading.shown != last.shown:
-                overtaken = 0 < last.timestamp_ms - reading.timestamp_ms < _OVERTAKEN_MS
-                (old if overtaken else new).append(reading)
-        messages = self._data(device, old, now_ms, historical=True)
-        told.update({reading.name: reading for reading in new})
-        return messages + self._data(device, new, now_ms, historical=False)
+                found.append(reading)
+        return found
+
+    def _live(self, device: str, readings: Sequence[Reading], now_ms: int) -> list[Message]:
+        self._told.get(device, {}).update({reading.name: reading for reading in readings})
+        return self._data(device, readings, now_ms, historical=False)
 
     def recall(self, readings: Sequence[Reading], now_ms: int) -> list[Message]:
         """What was kept while nobody could be told, oldest first: one message for each device."""
