@@ -3,7 +3,7 @@ from typing import get_args
 
 import pytest
 from conftest import ROOT
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -218,6 +218,7 @@ def test_each_command_has_a_rate_of_its_own():
     assert times("swim") == BURST + 3, "what is unknown shares one"
 
 
+@settings(deadline=None)
 @given(st.sampled_from([*ALL, "fly"]), st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
 def test_no_payload_of_any_command_can_break_it(verb: str, payload: bytes):
     verdict = order(verb, payload)

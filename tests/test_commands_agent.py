@@ -174,7 +174,7 @@ def test_a_microphone_that_is_muted_is_let_go_of(broker: Mosquitto, random_model
             order(listener, "mute", "m2", sensor="mic", muted=False)
             wait_for(lambda: recorders(device.environment) == 1, what="the microphone to be taken")
             room = listener.wait(f"{NODE}/sensor/room/state", lambda m: m["samples"] > 5)
-            assert (room["lost"], room["errors"], room["gaps"]) == (0, 0, 0)
+            assert (room["errors"], room["reconnects"], room["state"]) == (0, 0, "online")
 
 
 def recorders(environment: dict[str, str]) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from broker_refusing import ACCEPTED, PACKET_TOO_LARGE, QUOTA_EXCEEDED, RefusingBroker
 from conftest import Mosquitto, wait_for
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_agent.clock import SystemClock
@@ -163,6 +163,7 @@ def test_mosquitto_says_how_large_a_packet_may_be(tmp_path: Path):
         broker.stop()
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=80))
 def test_only_what_is_refused_while_others_are_taken_is_given_up(steps: list[tuple[str, bool]]):
     now_s = [0.0]

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_agent.broker_trial import CONNECTING, FILE, BrokerTrial, LastGood
@@ -93,6 +93,7 @@ def test_what_cannot_be_read_is_not_used(tmp_path: Path, text: str):
     assert LastGood(tmp_path).load() is None
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 100), st.booleans()), max_size=40))
 def test_the_settings_are_always_one_of_the_two_and_stay_once_connected(tmp_path_factory, steps: list):
     folder, clock = tmp_path_factory.mktemp("state"), ManualClock()
