@@ -1,8 +1,8 @@
 """How questions are said, as JSGF (JSpeech Grammar Format, W3C note of June 2000): a pure table.
 
-`<thing>`, `<spent>`, `<start>`, `<clause_...>`, `<sensor>`, `<measure_question>`, `<manifest_question>` come
-from the model and the configuration (grammar.py); everything else is English. A weight before an
-alternative says how often it is said; inside an option, how often against 1 for leaving it out.
+`<thing>`, `<sound>`, `<spent>`, `<start>`, `<clause_...>`, `<sensor>`, `<measure_question>` and
+`<manifest_question>` come from the model and the configuration (grammar.py); the rest is English. A weight
+before an alternative says how often it is said; inside an option, how often against 1 for leaving it out.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ ENGLISH = """
 <ask_now> = what is <someone> ( doing | up to ) | what is going on [ here ] | what is happening [ here ] |
     what do you ( hear | see | sense | perceive | notice ) | what can you ( hear | see ) | what are you (
     hearing | seeing ) | what [ kind of ] ( sound | noise ) ( is ( this | that ) | do you hear ) | do you
-    hear ( anything | something | /3/ <thing> ) | can you hear ( anything | <thing> ) | is there ( any (
+    hear ( anything | something | /3/ <sound> ) | can you hear ( anything | <sound> ) | is there ( any (
     sound | noise ) | <thing> ) | is that <thing> | is it ( quiet | loud ) [ in ( here | there ) ] | /4/
-    is <clause_ing> | are you hearing <thing> | how is the person moving | describe the ( sound |
+    is <clause_ing> | are you hearing <sound> | how is the person moving | describe the ( sound |
     situation ) | give me a ( summary | report ) | how are things | how is everything | tell me everything
     | is ( somebody | anybody | someone | anyone ) ( here | there | in the room ) | who is in the room |
     which sensors ( do you have | are ( working | online | missing ) ) | are all sensors ( working |
@@ -64,15 +64,15 @@ ENGLISH = """
     | the case ) | ( what about | how about | and ) <time> | what about <thing> | stop | thank you;
 <last> = last | ever | first;
 <whether> = did ( <clause_base> ) | ( was | were ) there ( [ any ] <thing> ) | ( was | were | is | has )
-    <clause_ing> | ( has | have ) ( <clause_done> ) | did you ( hear | see | notice ) <thing> | have you
-    heard <thing> | has there been [ any ] <thing>;
+    <clause_ing> | ( has | have ) ( <clause_done> ) | did you ( hear | notice ) <sound> | did you see
+    <thing> | have you heard <sound> | has there been [ any ] <thing>;
 <how_often> = ( how often | how many times | how frequently ) ( /3/ did <clause_base> | has <clause_done>
-    | was <clause_ing> | did you hear <thing> | was there <thing> | have you heard <thing> );
+    | was <clause_ing> | did you hear <sound> | was there <thing> | have you heard <sound> );
 <how_long> = ( [ for ] how long | since when | how much time ) ( /2/ was <clause_ing> | did <clause_base>
-    | has <clause_been> | did you hear <thing> | was there <thing> | did <someone> spend <spent> );
+    | has <clause_been> | did you hear <sound> | was there <thing> | did <someone> spend <spent> );
 <when> = ( when | what time | at what time ) ( did <clause_base> | was <clause_ing> | did you [ last |
-    first ] hear <thing> | was there <thing> | did <start> ( start | begin ) | was the ( /2/ last | first
-    ) time ( <clause_past> | you heard <thing> | of <thing> | there was <thing> ) );
+    first ] hear <sound> | was there <thing> | did <start> ( start | begin ) | was the ( /2/ last | first
+    ) time ( <clause_past> | you heard <sound> | of <thing> | there was <thing> ) );
 <told> = /3/ what happened | what went on | what was ( going on | happening ) | what did i miss | tell me
     what happened | tell me everything | what has happened | did anything happen | what do you know of | [
     give me ] a summary ( of | for ) | tell me about | what did you ( hear | see | notice | read ) | what

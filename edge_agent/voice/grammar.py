@@ -79,6 +79,7 @@ def _about_labels(lexicon: Lexicon, known: Collection[str]) -> dict[str, str]:
                     group["done"][clause.done] = None
     return {
         "thing": f"[ a | the | any ] ( {_any(things)} )" if things else "",
+        "sound": f"[ a | the | any ] ( {_any(sounds)} )" if sounds else "",
         "start": f"the ( {_any(sounds)} )" if sounds else "",
         "spent": _any(parts[labels_said.SOMEONE]["ing"]),
         "clause_ing": _clauses(parts, "{s} [ /0.2/ <last> ] ( {ing} )"),

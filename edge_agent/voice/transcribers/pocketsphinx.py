@@ -52,6 +52,7 @@ class PocketsphinxTranscriber:
             raise VoiceError("the recogniser was closed")
         if not len(samples):
             return Heard("", 0.0)
+        self._decoder.start_stream()  # else what it takes for noise is that of the question before
         self._decoder.start_utt()
         self._decoder.process_raw(sphinx.pcm(_levelled(samples)), full_utt=True)
         self._decoder.end_utt()
