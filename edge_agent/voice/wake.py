@@ -13,12 +13,15 @@ MIN_PHONES = 6
 
 _OTHER_SPEECH = 1e-4
 """How likely a phone outside the phrase is."""
+_BEAM = 1e-200
+"""What lies so far below the best is given up. By default (1e-48) that is the phrase before it has ended, and
+no threshold can bring it back."""
 
 
 class PocketsphinxWake:
     """Waits for one phrase of English words. `threshold` is smaller for a phrase that must be missed less."""
 
-    def __init__(self, phrase: str, threshold: float = 1e-30) -> None:
+    def __init__(self, phrase: str, threshold: float = 1e-80) -> None:
         words = re.findall(r"[a-z']+", phrase.lower())
         ways = sphinx.pronunciations(words)
         if not words or len(ways) < len(set(words)):
@@ -32,7 +35,7 @@ class PocketsphinxWake:
                 f'the wake phrase "{phrase}" is too short to be told from other talk',
                 hint='choose three syllables or more, for example "hello sensors"',
             )
-        self._decoder = sphinx.decoder(ways, kws_threshold=threshold, kws_plp=_OTHER_SPEECH)
+        self._decoder = sphinx.decoder(ways, kws_threshold=threshold, kws_plp=_OTHER_SPEECH, beam=_BEAM)
         self._decoder.add_keyphrase("wake", " ".join(words))
         self._decoder.activate_search("wake")
         self._decoder.start_utt()
