@@ -34,7 +34,7 @@ DATA = Path(os.environ.get("EDGE_AGENT_DATA", Path(__file__).parents[1].parent /
 SNRS_DB = (None, 20, 10, 5)
 TARGET_INTENT = {None: 0.95, 10: 0.85}
 TARGET_P95_S = 1.0
-PHRASE = "hello sensors"
+PHRASE = "hey computer"
 _BLOCK = 512
 _DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 Clip = tuple[str, str, Float32]
@@ -106,7 +106,9 @@ def without_phrase(minutes: float, noise: Noise) -> Iterator[Float32]:
     """Speech, recorded noise and digits, in turn, without the wake phrase."""
     documents = sorted((Path(__file__).parents[1] / "docs").glob("*.md"))
     lines = [line for path in documents for line in path.read_text(encoding="utf-8").splitlines()]
-    texts = [line for line in lines if len(line) > 60 and line[0].isalpha() and "hello" not in line.lower()]
+    texts = [
+        line for line in lines if len(line) > 60 and line[0].isalpha() and "computer" not in line.lower()
+    ]
     rng = np.random.default_rng(1)
     digits = sorted((DATA / "spoken_digits").glob("*.wav"))[::15]
     others = [*noise.clips(), *(recording(path) for path in digits)]

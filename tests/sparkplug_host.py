@@ -277,13 +277,12 @@ def rows(table: dict[str, Any]) -> list[tuple[Any, ...]]:
 
 
 class HostClient:
-    """A host at a real broker. With a `host_id` it says that it is there, as a primary host does."""
+    """A host at a real broker, which can also say what a primary host says."""
 
-    def __init__(self, port: int, host: Host, host_id: str | None = None) -> None:
+    def __init__(self, port: int, host: Host) -> None:
         self.host = host
         self.faults: list[BaseException] = []
         self._port = port
-        self._state = None if host_id is None else f"spBv1.0/STATE/{host_id}"
         self._ready = threading.Event()
         self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id=f"host-{id(self)}")
         self._client.on_connect = lambda client, *_: client.subscribe("spBv1.0/+/+/#", 2)

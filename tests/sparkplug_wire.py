@@ -94,10 +94,9 @@ def _block(number: int, data: bytes) -> bytes:
     return _key(number, 2) + _number(len(data)) + data
 
 
-def command(*metrics: bytes, seq: int | None = None) -> bytes:
+def command(*metrics: bytes) -> bytes:
     """A NCMD or DCMD of these metrics."""
-    end = b"" if seq is None else _key(3, 0) + _number(seq)
-    return _key(1, 0) + _number(1_700_000_000_000) + b"".join(_block(2, metric) for metric in metrics) + end
+    return _key(1, 0) + _number(1_700_000_000_000) + b"".join(_block(2, metric) for metric in metrics)
 
 
 def metric(name: str | None, value: object, alias: int | None = None) -> bytes:

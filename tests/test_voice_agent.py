@@ -59,11 +59,11 @@ class Asked:
 
 
 def test_it_is_asked_and_answers_aloud_and_muted_it_has_no_microphone(
-    tmp_path: Path, broker: Mosquitto, shipped_model: Path
+    tmp_path: Path, broker: Mosquitto, random_model: Path
 ):
     (tmp_path / "led").mkdir()
     (tmp_path / "led" / "brightness").write_text("0\n")
-    config = configuration(tmp_path, shipped_model, broker.port, sensors=SENSORS)
+    config = configuration(tmp_path, random_model, broker.port, sensors=SENSORS)
     with (
         room(tmp_path) as here,
         Listener(broker.port) as listener,
@@ -72,7 +72,7 @@ def test_it_is_asked_and_answers_aloud_and_muted_it_has_no_microphone(
         asked = Asked(tmp_path, here, listener)
         asked.now("waiting")
         with here.recording() as recording:
-            asked.here.say("hello sensors")
+            asked.here.say("hey computer")
             a_question_is_answered(asked)
             wait_for(lambda: recording.spoken_s() > 1.0, LONG_S, "the answer, aloud")
         it_is_told_to_stop(asked)

@@ -38,16 +38,16 @@ def refused(model: Path, voice: str, sensors: str = MICROPHONE) -> Configuration
     return caught.value
 
 
-def test_a_microphone_without_a_slot_is_enough(shipped_model: Path):
+def test_a_microphone_without_a_slot_is_enough(random_model: Path):
     pytest.importorskip("pocketsphinx")
-    settings = loaded(shipped_model, "synthesiser = 'espeak-ng'")
+    settings = loaded(random_model, "synthesiser = 'espeak-ng'")
     assert microphone_of(settings).name == "mic"
     assert settings.perceived == {}
 
 
-def test_off_it_needs_nothing(shipped_model: Path):
-    settings = config.loads(f"[model]\npath = '{shipped_model}'\n{OTHER}", Path("/f"))
-    require(settings, manifest.read(shipped_model))
+def test_off_it_needs_nothing(random_model: Path):
+    settings = config.loads(f"[model]\npath = '{random_model}'\n{OTHER}", Path("/f"))
+    require(settings, manifest.read(random_model))
 
 
 @pytest.mark.parametrize(
@@ -64,8 +64,8 @@ def test_off_it_needs_nothing(shipped_model: Path):
         ),
     ],
 )
-def test_what_it_cannot_have_is_refused(shipped_model: Path, voice: str, sensors: str, key: str, says: str):
-    error = refused(shipped_model, voice, sensors)
+def test_what_it_cannot_have_is_refused(random_model: Path, voice: str, sensors: str, key: str, says: str):
+    error = refused(random_model, voice, sensors)
     assert error.key == key
     assert says in str(error)
     assert error.hint
@@ -82,9 +82,9 @@ def test_what_it_cannot_have_is_refused(shipped_model: Path, voice: str, sensors
         ("[voice.button]\nbaud_rate = 9600", "voice.button.port"),
     ],
 )
-def test_a_wrong_line_is_told(shipped_model: Path, voice: str, says: str):
+def test_a_wrong_line_is_told(random_model: Path, voice: str, says: str):
     with pytest.raises(ConfigurationError) as caught:
-        loaded(shipped_model, voice)
+        loaded(random_model, voice)
     assert says in f"{caught.value} {caught.value.hint}"
 
 
@@ -95,8 +95,8 @@ def recogniser(model: Path, voice: str = "") -> Recogniser:
 
 @pytest.mark.e2e
 @pytest.mark.timeout(400)
-def test_the_recognisers_are_a_process_that_is_replaced_when_it_dies(shipped_model: Path):
-    made = recogniser(shipped_model)
+def test_the_recognisers_are_a_process_that_is_replaced_when_it_dies(random_model: Path):
+    made = recogniser(random_model)
     assert not made.ready
     with pytest.raises(VoiceError, match="not started"):
         made.call("transcribe")
@@ -133,8 +133,8 @@ def test_the_recognisers_are_a_process_that_is_replaced_when_it_dies(shipped_mod
     ("voice", "says"),
     [("wake_phrase = 'hello xqzzyk'", '"xqzzyk"'), ("wake_phrase = 'hi'", "too short")],
 )
-def test_a_phrase_that_cannot_be_heard_is_a_wrong_configuration(shipped_model: Path, voice: str, says: str):
-    made = recogniser(shipped_model, voice)
+def test_a_phrase_that_cannot_be_heard_is_a_wrong_configuration(random_model: Path, voice: str, says: str):
+    made = recogniser(random_model, voice)
     made.start()
     try:
         with pytest.raises(ConfigurationError, match="voice: ") as caught:

@@ -141,7 +141,7 @@ class EdgeNode:
             try:
                 told = self._live(stop)
             except EdgeAgentError as error:
-                self.status.reason, self.status.hint = str(error), error.hint
+                self._waits_for(str(error), error.hint)
                 told = False
             self.status.steps += 1
             self.status.connected = False
@@ -191,7 +191,13 @@ class EdgeNode:
         self.status.connected = True
         self.status.connects += 1
         waits = f"waits for the primary host {self._settings.primary_host_id}"
-        self.status.reason, self.status.hint = ("" if self._host.online else waits), ""
+        self._waits_for("" if self._host.online else waits)
+
+    def _waits_for(self, reason: str, hint: str = "") -> None:
+        """Report why nothing is told; "" where something is. The log hears of it once."""
+        if reason != self.status.reason:
+            _log.info("sparkplug: %s", reason or f"born at {self._servers.name}")
+        self.status.reason, self.status.hint = reason, hint
 
     def _leaves(self, session: Session, wait_until_s: float) -> bool:
         """Whether to go to the next server: the host left this one, or is not here (5.5, 5.13)."""
@@ -220,7 +226,7 @@ class EdgeNode:
             # From here on what is published is live; all before it is history.
             self._kept.begin()
             self._backoff.reset()
-        self.status.reason = ""
+        self._waits_for("")
         with connection.together():
             self._send(connection, session.births(self._picture.now(), self._now_ms()))
 
