@@ -35,6 +35,7 @@ from edge_agent.perception.worker import settings_from
 from edge_agent.sensors.factory import SensorFactory
 from edge_agent.sensors.network import Subscribe
 from edge_agent.types import Clock, Sensor, SensorHealth
+from edge_agent.voice import requirements
 from edge_agent.windows import Windows
 
 MakeSensors = Callable[[Config, Manifest, PacingClock], list[Sensor]]
@@ -123,6 +124,7 @@ def check(config: Config) -> Manifest:
     mqtt.check(config.mqtt)
     if config.sparkplug.enabled:
         sparkplug.require()
+    requirements.require(config, manifest)
     taught.load(config.taught, manifest)
     return manifest
 

@@ -185,12 +185,14 @@ def _calm_libraries() -> None:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from edge_agent import assembly, config, manifest
+    from edge_agent import assembly, config, manifest, voicing
 
     path = options.config or config.find()
     settings = config.load(path)
     found = assembly.check(settings)
     manifest.load(settings.model.path)
+    if settings.voice.enabled:
+        voicing.try_out(settings)
     notes = list(assembly.absences(settings))
     if options.json:
         sensors = settings.sources

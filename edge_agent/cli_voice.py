@@ -105,7 +105,7 @@ def _on_key(key: str, options: argparse.Namespace, sender: Sender, *, muted: boo
 
 def _microphone(options: argparse.Namespace) -> str:
     from edge_agent import config
-    from edge_agent.voicing import microphone_of
+    from edge_agent.voice.requirements import microphone_of
 
     if options.config is None and not any(path.is_file() for path in config.DEFAULT_FILES):
         raise EdgeAgentError(

@@ -33,7 +33,7 @@ class VoiceSettings(Frozen):
     loudspeaker: str | None = Field(None, min_length=1, description="part of its name; default: the system's")
     loudspeaker_rate_hz: int = Field(48_000, ge=8000, le=192_000, description="rate the device is opened at")
     wake_phrase: str = Field(
-        "hello sensors", max_length=80, description='English words; "": none, only push-to-talk'
+        "hey computer", max_length=80, description='English words; "": none, only push-to-talk'
     )
     barge_in: bool = Field(True, description="the wake phrase interrupts an answer")
     stop_phrase: str = Field(

@@ -11,7 +11,6 @@ from typing import Any
 
 from edge_agent.assembly import Parts
 from edge_agent.config import Config
-from edge_agent.config_sensors import MicrophoneSensor
 from edge_agent.config_voice import VoiceSettings
 from edge_agent.delivery.backoff import FullJitter
 from edge_agent.delivery.commands import Request
@@ -30,7 +29,8 @@ from edge_agent.voice.led import Led
 from edge_agent.voice.loop import VoiceLoop
 from edge_agent.voice.machine import Event, Transition
 from edge_agent.voice.mouth import Mouth
-from edge_agent.voice.recogniser import Recogniser, RemotePhrase, RemoteTranscriber
+from edge_agent.voice.recogniser import LOAD_S, Recogniser, RemotePhrase, RemoteTranscriber
+from edge_agent.voice.requirements import microphone_of
 from edge_agent.voice.status import Counts, Status
 from edge_agent.voice.synthesisers import make_synthesiser
 from edge_agent.voice.understanding import Understanding
@@ -39,25 +39,6 @@ from edge_agent.wording import Job, Wording
 ASKER = "voice"
 _BACKOFF_BASE_S = 0.5
 _BACKOFF_CAP_S = 30.0
-
-
-def microphone_of(config: Config) -> MicrophoneSensor:
-    """The sensor that is listened to. Raises ConfigurationError where there is none."""
-    wanted = config.voice.microphone
-    microphones = {s.name: s for s in config.sensors if isinstance(s, MicrophoneSensor)}
-    if wanted is None and microphones:
-        return next(iter(microphones.values()))
-    if wanted is None:
-        raise ConfigurationError(
-            "voice.enabled: there is no microphone to listen to", key="voice.enabled",
-            hint='add a table [[sensor]] with kind = "microphone" and name = "microphone"',
-        )  # fmt: skip
-    if wanted not in microphones:
-        raise ConfigurationError(
-            f'voice.microphone: "{wanted}" is no sensor of kind "microphone"', key="voice.microphone",
-            hint=f"there are {', '.join(microphones)}" if microphones else "there is none: add a [[sensor]]",
-        )  # fmt: skip
-    return microphones[wanted]
 
 
 def recogniser_settings(config: Config) -> dict[str, Any]:
@@ -72,6 +53,19 @@ def recogniser_settings(config: Config) -> dict[str, Any]:
         "slots": sorted(set(config.perceived.values())),
         "names": sorted(config.sources),
     }
+
+
+def try_out(config: Config) -> None:
+    """Load what the recognisers need, once, in a process that ends again.
+
+    Raises ConfigurationError for a phrase or a model that cannot be used, VoiceError when it takes too long.
+    """
+    recogniser = Recogniser(recogniser_settings(config), FullJitter(_BACKOFF_BASE_S, _BACKOFF_CAP_S))
+    try:
+        recogniser.start()
+        recogniser.wait_ready(LOAD_S)
+    finally:
+        recogniser.stop()
 
 
 @dataclass(frozen=True, slots=True)

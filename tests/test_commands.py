@@ -171,6 +171,12 @@ def test_an_order_is_taken_with_its_id_and_its_way_back():
         ("mute", {"muted": True}, False),
         ("mute", {"sensor": "mic", "muted": True, "why": ""}, False),
         ("mute", [], False),
+        ("talk", {}, True),
+        ("talk", {"stop": True, "id": "t1"}, True),
+        ("talk", {"stop": False}, True),
+        ("talk", {"stop": 1}, False),
+        ("talk", {"stop": None}, False),
+        ("talk", {"say": "hello"}, False),
         *((verb, body, good) for verb in ("status", "snapshot", "reload") for body, good in [
             ({}, True), ({"id": "a"}, True), ({"id": ""}, False), ({"id": 1}, False), ({"all": True}, False),
             ([], False), ("status", False),
@@ -178,7 +184,7 @@ def test_an_order_is_taken_with_its_id_and_its_way_back():
     ],
 )  # fmt: skip
 def test_the_published_schemas_and_the_judge_agree_on_orders(verb: str, body: object, good: bool):
-    name = verb if verb == "mute" else "command"
+    name = verb if verb in {"mute", "talk"} else "command"
     assert Draft202012Validator(schema(name)).is_valid(body) is good
     verdict = order(verb, body)
     assert isinstance(verdict, Order) is good

@@ -59,11 +59,11 @@ class Asked:
 
 
 def test_it_is_asked_and_answers_aloud_and_muted_it_has_no_microphone(
-    tmp_path: Path, broker: Mosquitto, shipped_model: Path
+    tmp_path: Path, broker: Mosquitto, random_model: Path
 ):
     (tmp_path / "led").mkdir()
     (tmp_path / "led" / "brightness").write_text("0\n")
-    config = configuration(tmp_path, shipped_model, broker.port, sensors=SENSORS)
+    config = configuration(tmp_path, random_model, broker.port, sensors=SENSORS)
     with (
         room(tmp_path) as here,
         Listener(broker.port) as listener,
@@ -72,8 +72,10 @@ def test_it_is_asked_and_answers_aloud_and_muted_it_has_no_microphone(
         asked = Asked(tmp_path, here, listener)
         asked.now("waiting")
         with here.recording() as recording:
+            asked.here.say("hey computer")
             a_question_is_answered(asked)
             wait_for(lambda: recording.spoken_s() > 1.0, LONG_S, "the answer, aloud")
+        it_is_told_to_stop(asked)
         muted_it_is_deaf(asked)
         it_is_unplugged_and_back(asked)
         code, _ = agent.end()
@@ -83,7 +85,6 @@ def test_it_is_asked_and_answers_aloud_and_muted_it_has_no_microphone(
 
 
 def a_question_is_answered(asked: Asked) -> None:
-    assert asked.order("talk", "t1")["talk"] == {"state": "waiting"}
     asked.now("listening")
     assert asked.light() == "1"
     asked.here.say("what do you hear")
@@ -99,13 +100,23 @@ def a_question_is_answered(asked: Asked) -> None:
     ]  # fmt: skip
 
 
+def it_is_told_to_stop(asked: Asked) -> None:
+    """By push to talk this time; the answer is cut short."""
+    assert asked.order("talk", "t1")["talk"] == {"state": "waiting"}
+    asked.now("listening")
+    asked.here.say("what is the person doing")
+    asked.now("speaking")
+    asked.order("talk", "t2", stop=True)
+    asked.now("waiting")
+
+
 def muted_it_is_deaf(asked: Asked) -> None:
     """As the sound server knows it: nobody has its microphone open."""
     assert asked.here.listeners() == 1
     assert asked.order("mute", "m1", sensor="mic", muted=True)["mute"]["closed"]
     asked.now("muted")
     assert asked.here.listeners() == 0
-    assert asked.order("talk", "t2")["talk"] == {"state": "muted"}
+    assert asked.order("talk", "t3")["talk"] == {"state": "muted"}
     asked.here.say("what do you hear")
     assert asked.here.listeners() == 0
     assert states(asked.listener)[-1] == "muted"
