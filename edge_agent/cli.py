@@ -154,8 +154,9 @@ def _run(options: argparse.Namespace) -> int:
     from edge_agent.assembly import Parts, assemble
     from edge_agent.clock import SystemClock
     from edge_agent.reloading import Configuration, serve
-    from edge_agent.runtime import Beside, signals
+    from edge_agent.runtime import Beside
     from edge_agent.systemd import Notifier
+    from edge_agent.threads import signals
 
     clock, record = SystemClock(), options.record
     fixed = "" if record is None else "it is recorded (run --record), and a recording has one configuration"

@@ -77,7 +77,7 @@ def _record(options: argparse.Namespace) -> int:
     from edge_agent.clock import SystemClock
     from edge_agent.record.recorder import Recorder, create
     from edge_agent.record.session import Session, describer, header
-    from edge_agent.runtime import signals
+    from edge_agent.threads import signals
 
     stop = threading.Event()
     with signals(stop.set):
@@ -159,7 +159,7 @@ def _replay(options: argparse.Namespace) -> int:
     from edge_agent.delivery.payloads import encode, percept
     from edge_agent.perception import taught
     from edge_agent.perception.pipeline import Pipeline
-    from edge_agent.runtime import signals
+    from edge_agent.threads import signals
 
     stop = threading.Event()
     settings = config.load(options.config or config.find())

@@ -204,10 +204,10 @@ def _plot(options: argparse.Namespace) -> int:
 
 def _live(sensors: list[Sensor], name: str, duration_s: float) -> Iterator[tuple[Sensor, Chunk]]:
     """The chunks of one sensor by its name. What keeps it from giving any is told on stderr."""
+    from edge_agent.alone import live
     from edge_agent.assembly import healths_of
     from edge_agent.clock import SystemClock
     from edge_agent.config_errors import nearest
-    from edge_agent.runtime import live
 
     by_name = {known: sensor for sensor in sensors for known in healths_of(sensor)}
     if name not in by_name:

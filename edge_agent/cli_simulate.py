@@ -101,7 +101,7 @@ def _simulate(options: argparse.Namespace) -> int:
 
 
 def _play(options: argparse.Namespace) -> int:
-    from edge_agent.runtime import play
+    from edge_agent.alone import play
 
     if options.link is None:
         options.usage_error("name the port to appear at: --link PATH")
@@ -152,10 +152,10 @@ def _board() -> tuple[SimulatedStream, ...]:
 
 def _tail(options: argparse.Namespace) -> int:
     """Read the chip with its driver, and show what that gives, until Ctrl-C or the end of the duration."""
+    from edge_agent.alone import live
     from edge_agent.cli_sensors import TAIL_PERIOD_S, channel_names, tail_line
     from edge_agent.clock import SystemClock
     from edge_agent.flow import FlowMeter
-    from edge_agent.runtime import live
     from edge_agent.sensors.i2c.build import I2cBuilder
 
     settings, clock = _settings(options), SystemClock()

@@ -30,8 +30,8 @@ from edge_agent.demo_processes import broker, process, terminate
 from edge_agent.demo_world import World, invented, recorded
 from edge_agent.errors import DeliveryError, ModelError
 from edge_agent.liveview import Lines, View, render, source
-from edge_agent.runtime import begin, join, signals
 from edge_agent.sensors.simulated import SimulatedMcu
+from edge_agent.threads import begin, join, signals
 
 NODE = "demo"
 QUESTIONS = ("what is the person doing?", "what do you hear?", "is the person walking?")

@@ -30,8 +30,8 @@ from edge_agent.demo_processes import broker, terminate
 from edge_agent.demo_room import Recording, Room, missing
 from edge_agent.demo_world import invented, recorded
 from edge_agent.errors import DeliveryError, ModelError, VoiceError
-from edge_agent.runtime import begin, join
 from edge_agent.sensors.simulated import SimulatedMcu
+from edge_agent.threads import begin, join
 
 NODE = "demo"
 QUESTION = "what is the person doing"

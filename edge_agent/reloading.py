@@ -15,8 +15,8 @@ from edge_agent import config as configs
 from edge_agent.assembly import Parts, check
 from edge_agent.broker_trial import BrokerTrial, LastGood
 from edge_agent.config import Config
+from edge_agent.delivery.delivery import DeliveryStatus
 from edge_agent.delivery.payloads import Json
-from edge_agent.delivery.publisher import DeliveryStatus
 from edge_agent.errors import ConfigurationError, EdgeAgentError, ModelError
 from edge_agent.runtime import Agent, Beside
 from edge_agent.systemd import Notifier

@@ -10,10 +10,10 @@ import numpy as np
 from edge_agent import __version__
 from edge_agent.assembly import Parts, is_simulated
 from edge_agent.delivery import payloads
+from edge_agent.delivery.delivery import Delivery
 from edge_agent.delivery.ids import new_id
 from edge_agent.delivery.message import Message
 from edge_agent.delivery.payloads import Json
-from edge_agent.delivery.publisher import Delivery
 from edge_agent.inventory import MOST_VALUES, memory_of, newest_values, versions
 from edge_agent.sensors.channels import channels_of
 from edge_agent.stages import PIPELINE, Acquisition, Inference

@@ -8,31 +8,26 @@ watchdog. The language model is a process of its own.
 from __future__ import annotations
 
 import logging
-import math
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from types import FrameType
+from collections.abc import Sequence
 from typing import Protocol
 
 from edge_agent.announcing import discovery_of
 from edge_agent.assembly import Parts, is_simulated, outbox_of
 from edge_agent.delivery import payloads
+from edge_agent.delivery.delivery import Delivery, DeliveryStatus
 from edge_agent.delivery.message import Incoming, Message, Publish
-from edge_agent.delivery.publisher import Delivery, DeliveryStatus, Publisher
+from edge_agent.delivery.publisher import Publisher
 from edge_agent.edge_node import edge_node_of
 from edge_agent.errors import ConfigurationError, EdgeAgentError
 from edge_agent.memory.keeper import Keeper
 from edge_agent.muting import FILE, Muting
 from edge_agent.orders import Orders
 from edge_agent.reporter import Reporter
-from edge_agent.sensors.simulated_serial import SimulatedSerial
 from edge_agent.stages import Acquisition, Inference, Stage
 from edge_agent.systemd import Notifier
-from edge_agent.types import Chunk, Clock, Sensor
+from edge_agent.threads import Worker, begin, join
 from edge_agent.voicing import voice_of
 from edge_agent.wording import Wording
 
@@ -43,41 +38,12 @@ STOP_S = 1.0
 LAST_WRITE_S = 6.0
 """For a recording to bring what is waiting to a slow disk; the service manager waits for ten."""
 FAREWELL_S = 0.9
-UNPLUGGED_S = 2.0
 _DELIVERY_STUCK_S = 30.0
 _log = logging.getLogger(__name__)
 
 
 class ShutdownError(EdgeAgentError, RuntimeError):
     """A thread did not end in time. The process ends all the same, with an exit code that says so."""
-
-
-@dataclass(slots=True)
-class Worker:
-    """A thread and the event that ends it."""
-
-    thread: threading.Thread
-    stop: threading.Event
-
-
-def begin(name: str, run: Callable[[threading.Event], None], stop: threading.Event | None = None) -> Worker:
-    """Run `run(stop)` in a thread; the only place where a thread of ours begins.
-
-    Daemon threads: one that hangs in a driver must not keep a process alive that wants to end.
-    """
-    stop = stop or threading.Event()
-    thread = threading.Thread(target=run, args=(stop,), name=name, daemon=True)
-    thread.start()
-    return Worker(thread, stop)
-
-
-def join(workers: Sequence[Worker], timeout_s: float) -> list[str]:
-    """Wait for all together; the names of those that are still there."""
-    deadline_s = time.monotonic() + timeout_s
-    for worker in workers:
-        if worker.thread.ident is not None:
-            worker.thread.join(max(0.0, deadline_s - time.monotonic()))
-    return [worker.thread.name for worker in workers if worker.thread.is_alive()]
 
 
 class Beside(Protocol):
@@ -332,63 +298,3 @@ class Agent:
             delivery.close()
         if alive:
             raise ShutdownError(f"did not end in time: {', '.join(alive)}")
-
-
-def live(sensor: Sensor, clock: Clock, duration_s: float) -> Iterator[list[Chunk]]:
-    """What one sensor gives, every TICK_S, perhaps nothing; until SIGINT, or for `duration_s` if not 0.
-
-    Raises ConfigurationError when the sensor says that its settings cannot work.
-    """
-    stop, faults = threading.Event(), list[ConfigurationError]()
-    source = Acquisition(sensor, clock, faults.append)
-    deadline_s = time.monotonic() + (duration_s or math.inf)
-    with signals(stop.set):
-        worker = begin(source.name, source.run, stop)
-        try:
-            while time.monotonic() < deadline_s and not (source.finished or faults or stop.is_set()):
-                stop.wait(TICK_S)
-                yield source.chunks.take_all()
-        finally:
-            stop.set()
-            join([worker], STOP_S)
-    if faults:
-        raise faults[0]
-
-
-def play(device: SimulatedSerial, faults: Mapping[Callable[[], None], float], duration_s: float) -> None:
-    """Run a simulated device until SIGINT, or for `duration_s` if not 0; each fault comes again and again.
-
-    A device that a fault has unplugged is plugged in again after UNPLUGGED_S.
-    """
-    stop = threading.Event()
-    begun_s = time.monotonic()
-    due_s = {fault: begun_s + every_s for fault, every_s in faults.items()}
-    plug_s = math.inf
-    with signals(stop.set):
-        worker = begin("simulated device", device.run, stop)
-        while not stop.wait(TICK_S) and time.monotonic() - begun_s < (duration_s or math.inf):
-            for fault in [fault for fault, at_s in due_s.items() if at_s <= time.monotonic()]:
-                fault()
-                due_s[fault] += faults[fault]
-                plug_s = time.monotonic() + UNPLUGGED_S
-            if plug_s <= time.monotonic():
-                device.plug()
-                plug_s = math.inf
-        stop.set()
-        join([worker], STOP_S)
-
-
-@contextmanager
-def signals(stop: Callable[[], None], reload: Callable[[], None] | None = None) -> Iterator[None]:
-    """Call `stop` on SIGTERM and SIGINT, and `reload` on SIGHUP, in the block; for the main thread alone."""
-    calls = {signal.SIGTERM: stop, signal.SIGINT: stop} | ({} if reload is None else {signal.SIGHUP: reload})
-
-    def handle(number: int, _frame: FrameType | None) -> None:
-        calls[signal.Signals(number)]()  # and no more: a handler that logs may interrupt the logging
-
-    before = {number: signal.signal(number, handle) for number in calls}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -239,7 +239,7 @@ def test_the_asker_is_told_why_nobody_answers(broker: Mosquitto):
 
 def test_a_tls_file_that_is_not_there_is_a_wrong_configuration(tmp_path: Path):
     from edge_agent.config import Tls
-    from edge_agent.delivery.mqtt import tls_context
+    from edge_agent.delivery.tls import tls_context
 
     with pytest.raises(ConfigurationError) as caught:
         tls_context(Tls(ca_file=tmp_path / "none.pem"))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from edge_agent.broker_trial import CONNECTING, FILE, BrokerTrial, LastGood
 from edge_agent.clock import ManualClock
 from edge_agent.config import Mqtt
-from edge_agent.delivery.publisher import DeliveryStatus
+from edge_agent.delivery.delivery import DeliveryStatus
 from edge_agent.errors import ConfigurationError, EdgeAgentError
 from edge_agent.reloading import Configuration
 

@@ -27,9 +27,10 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge_agent.config import Mqtt, Tls
+from edge_agent.config import Mqtt
 from edge_agent.delivery.message import Incoming, Message
-from edge_agent.errors import ConfigurationError, DeliveryError
+from edge_agent.delivery.tls import tls_context
+from edge_agent.errors import DeliveryError
 
 MAX_PACKET_BYTES = 256 * 1024
 """What we let the broker send us in one packet (3.1.2.11.4)."""
@@ -303,21 +304,6 @@ class Connection:
                 correlation=getattr(properties, "CorrelationData", None),
             )
         )
-
-
-def tls_context(settings: Tls) -> ssl.SSLContext:
-    """A context that checks the server. Raises ConfigurationError for a file it cannot use."""
-    try:
-        context = ssl.create_default_context(cafile=settings.ca_file)
-        if settings.certificate_file is not None:
-            context.load_cert_chain(settings.certificate_file, settings.key_file)
-    except OSError as error:
-        raise ConfigurationError(
-            f"mqtt.tls: {_reason(error)}",
-            key="mqtt.tls",
-            hint="ca_file, certificate_file and key_file are PEM files that this user can read",
-        ) from error
-    return context
 
 
 def check(settings: Mqtt) -> None:

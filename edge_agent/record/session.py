@@ -18,10 +18,10 @@ from edge_agent.manifest import Manifest
 from edge_agent.record.encoding import RecordingError, Source
 from edge_agent.record.mcap_file import Header
 from edge_agent.record.recorder import Progress, Recorder
-from edge_agent.runtime import begin, join
 from edge_agent.sensors.channels import Channel, channels_of
 from edge_agent.sensors.i2c import chips
 from edge_agent.stages import Acquisition
+from edge_agent.threads import begin, join
 from edge_agent.types import Chunk, Clock, Sensor, SensorHealth
 
 TICK_S = 0.25

@@ -64,7 +64,7 @@ ENGLISH = """
     | the case ) | ( what about | how about | and ) <time> | what about <thing> | stop | thank you;
 <last> = last | ever | first;
 <whether> = did ( <clause_base> ) | ( was | were ) there ( [ any ] <thing> ) | ( was | were | is | has )
-    <clause_ing> | ( has | have ) ( <clause_done> ) | did you ( hear | notice ) <sound> | did you see
+    <clause_ing> | has <clause_done> | did you ( hear | notice ) <sound> | did you see
     <thing> | have you heard <sound> | has there been [ any ] <thing>;
 <how_often> = ( how often | how many times | how frequently ) ( /3/ did <clause_base> | has <clause_done>
     | was <clause_ing> | did you hear <sound> | was there <thing> | have you heard <sound> );

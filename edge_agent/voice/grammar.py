@@ -76,6 +76,7 @@ def _about_labels(lexicon: Lexicon, known: Collection[str]) -> dict[str, str]:
                 group["be" if not clause.base else "past"][clause.past or clause.ing] = None
                 if clause.base:
                     group["base"][clause.base] = None
+                if clause.done:
                     group["done"][clause.done] = None
     return {
         "thing": f"[ a | the | any ] ( {_any(things)} )" if things else "",

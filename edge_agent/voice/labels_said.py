@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edge_agent.manifest import TaskHead
 from edge_agent.memory.lexicon import Lexicon
@@ -43,7 +43,8 @@ class Clause:
 def clauses(head: TaskHead, label: str, lexicon: Lexicon, known: Collection[str]) -> list[Clause]:
     """The clauses about one label, of words in `known`."""
     made = dict.fromkeys(c for form in _forms(head, label) for c in _clauses(head, form, known))
-    return [c for c in made if _meant(head, label, lexicon, f"was {_plain(c.subject)} {c.ing}")]
+    meant = [c for c in made if _meant(head, label, lexicon, f"was {_plain(c.subject)} {c.ing}")]
+    return [replace(c, done=c.done if _done_is_meant(head, label, lexicon, c) else "") for c in meant]
 
 
 def things(head: TaskHead, label: str, lexicon: Lexicon, known: Collection[str]) -> list[str]:
@@ -60,7 +61,7 @@ def things(head: TaskHead, label: str, lexicon: Lexicon, known: Collection[str])
             made[words[0]] = None
             if words[-1].endswith("ing"):
                 made[" ".join((*words[:-1], base_of(words[-1], known)))] = None
-    asked = "did you hear" if heard else f"was there {head.words[0]}"
+    asked = "did you hear" if heard else "was there"
     return [t for t in made if _meant(head, label, lexicon, f"{asked} {t}")]
 
 
@@ -127,6 +128,10 @@ def _verb(subject: str, gerund: str, rest: str, known: Collection[str]) -> Claus
     base = base_of(gerund, known)
     past, done = past_of(base)
     return Clause(subject, *(_joined(verb, rest) for verb in (gerund, base, past, done)))
+
+
+def _done_is_meant(head: TaskHead, label: str, lexicon: Lexicon, clause: Clause) -> bool:
+    return _meant(head, label, lexicon, f"has {_plain(clause.subject)} {clause.done}")
 
 
 def _joined(*words: str) -> str:

@@ -20,10 +20,10 @@ from edge_agent.config import Mqtt
 from edge_agent.config_sparkplug import Sparkplug
 from edge_agent.delivery.backoff import FullJitter
 from edge_agent.delivery.commands import TokenBucket
+from edge_agent.delivery.delivery import DeliveryStatus
 from edge_agent.delivery.message import Incoming, Message
 from edge_agent.delivery.mqtt import Connection
 from edge_agent.delivery.outbox import Outbox
-from edge_agent.delivery.publisher import DeliveryStatus
 from edge_agent.delivery.sparkplug.birth_number import BirthNumbers
 from edge_agent.delivery.sparkplug.host import PrimaryHost
 from edge_agent.delivery.sparkplug.kept import Kept, Waiting

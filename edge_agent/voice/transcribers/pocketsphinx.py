@@ -30,6 +30,8 @@ _SPEECH_RMS = 0.1
 _FLOOR_RMS = 0.005
 """Of the noise that is added to speech of _SPEECH_RMS: what was gated or computed has silences of nothing,
 which the features, being logarithms, take for something."""
+_FEWER_WORDS = {"wip": 0.2, "pip": 0.8}
+"""Each word and phone must be worth it: in noise the defaults hear many short words."""
 _FILLERS = re.compile(r"[<\[].*")
 
 
@@ -39,7 +41,7 @@ class PocketsphinxTranscriber:
     def __init__(self, grammar: SpokenGrammar) -> None:
         rng = random.Random(_SEED)
         sentences = [grammar.rules.say(rng) for _ in range(SENTENCES)]
-        self._decoder: Any = sphinx.decoder(grammar.words)
+        self._decoder: Any = sphinx.decoder(grammar.words, **_FEWER_WORDS)
         with TemporaryDirectory() as folder:  # pocketsphinx reads a file, once
             path = Path(folder) / "questions.arpa"
             path.write_text(ngrams.arpa(sentences), encoding="utf-8")
