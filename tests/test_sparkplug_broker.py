@@ -161,8 +161,8 @@ def test_the_connect_packet_carries_the_death(tmp_path: Path, protocol: str):
                 rest = body[10:]
                 if protocol == "5":
                     properties, rest = rest[1 : 1 + rest[0]], rest[1 + rest[0] :]
-                    only_limit = b"\x27" + MAX_PACKET_BYTES.to_bytes(4, "big")
-                    assert properties == only_limit, "no session expiry: the session ends with us"
+                    ends_with_us, limit = b"\x11" + bytes(4), b"\x27" + MAX_PACKET_BYTES.to_bytes(4, "big")
+                    assert properties == ends_with_us + limit
                     size = int.from_bytes(rest[:2], "big")
                     will = rest[2 + size :]
                     rest = rest[: 2 + size] + will[1 + will[0] :]

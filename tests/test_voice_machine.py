@@ -152,18 +152,17 @@ def test_no_order_of_events_makes_it_stick(life: list[tuple[Event | None, int, f
     comes_to_rest(made, clock)
 
 
-@settings(max_examples=10, deadline=None)
-@given(seed=st.integers(0, 2**32))
-def test_a_hundred_thousand_events_do_not_make_it_stick(seed: int):
+def test_a_hundred_thousand_events_do_not_make_it_stick():
     """Ten lives of 10,000 events each."""
-    rng = random.Random(seed)
-    made, clock = machine()
     events, waits_s = [None, *Event], [0.0, 0.0, 0.01, 0.3, 2.0, 20.0]
     seen = set()
-    for _ in range(10_000):
-        # Half of them mean something to the state: by chance alone no story goes far.
-        event = rng.choice(events if rng.random() < 0.5 else KNOWN[made.state])
-        follow(made, clock, event, rng.choice([0, 0, 0, 1, 2]), rng.choice(waits_s))
-        seen.add(made.state)
+    for seed in range(10):
+        rng = random.Random(seed)
+        made, clock = machine()
+        for _ in range(10_000):
+            # Half of them mean something to the state: by chance alone no story goes far.
+            event = rng.choice(events if rng.random() < 0.5 else KNOWN[made.state])
+            follow(made, clock, event, rng.choice([0, 0, 0, 1, 2]), rng.choice(waits_s))
+            seen.add(made.state)
+        comes_to_rest(made, clock)
     assert seen == set(State)
-    comes_to_rest(made, clock)
