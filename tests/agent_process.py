@@ -48,7 +48,7 @@ language_deadline_s = 2.0
 [mqtt]
 host = "127.0.0.1"
 port = {port}
-commands = ["ask", "mute", "talk"]
+commands = ["ask"]
 {mqtt}
 [publish]
 health_interval_s = 1.0

@@ -64,6 +64,7 @@ def test_it_is_asked_and_answers_aloud_and_muted_it_has_no_microphone(
     (tmp_path / "led").mkdir()
     (tmp_path / "led" / "brightness").write_text("0\n")
     config = configuration(tmp_path, random_model, broker.port, sensors=SENSORS)
+    config.write_text(config.read_text().replace('["ask"]', '["ask", "mute", "talk"]'))
     with (
         room(tmp_path) as here,
         Listener(broker.port) as listener,
