@@ -22,6 +22,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+SHARPNESS = 4.0
+"""The language model words the likeliest class: of two that are nearly as likely it must see which one leads."""
+
 Ablation = Literal["", "soft_only", "control_only", "no_multitask", "no_multisensory"]
 
 
@@ -242,8 +245,8 @@ class Adapter(nn.Module):
 
 
 def _reading(values: Tensor, head: HeadShape) -> Tensor:
-    """Probabilities of a classification; the numbers of a regression, squeezed to -1..1."""
-    return torch.tanh(values) if head.regression else values.softmax(-1)
+    """Probabilities of a classification, sharpened; the numbers of a regression, squeezed to -1..1."""
+    return torch.tanh(values) if head.regression else (SHARPNESS * values).softmax(-1)
 
 
 def _first_only(mask: Tensor) -> Tensor:
