@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 SHARPNESS = 4.0
-"""The language model words the likeliest class: of two that are nearly as likely it must see which one leads."""
+"""The language model words the likeliest class: of two nearly as likely it must see which one leads."""
 
 Ablation = Literal["", "soft_only", "control_only", "no_multitask", "no_multisensory"]
 
