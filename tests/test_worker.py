@@ -79,7 +79,7 @@ def test_the_workers_words_are_the_words_of_the_same_model_here(model, make_clie
         q: here.generate(percept.conditioning, normalise_question(q)) for q in (ASKED, "and now?", "who?")
     }
     here.close()
-    # A random model mostly babbles to the last token: then the sentence is cut and the percept's words stand in.
+    # Mostly it babbles to the last token: then the sentence is cut and the percept's words stand in.
     asked, expected = next((q, g) for q, g in said.items() if g.stop == "length")
     client = make_client()
     client.wait_ready(LOADED_S)
