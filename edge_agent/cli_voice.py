@@ -76,9 +76,9 @@ def _keys(options: argparse.Namespace, sender: Sender) -> int:
     """Orders by single keys, until q or Ctrl-D."""
     if not sys.stdin.isatty():
         raise EdgeAgentError("--keys needs a terminal", hint="without it, `edge-agent talk` asks once")
-    print(KEYS)
     muted = False
-    with _single_keys():
+    with _single_keys():  # which forgets what was typed before
+        print(KEYS)
         while (key := sys.stdin.read(1)) not in {"q", "\x04", ""}:
             try:
                 muted = _on_key(key, options, sender, muted=muted)
