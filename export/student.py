@@ -14,9 +14,10 @@ from torch.nn import functional as F
 from export.batches import Codec, DialogBatch
 from export.catalog import classes
 from export.dialogs import State
-from export.groups import Sample
-from export.networks.adapter import Adapter, AdapterConfig, AdapterOutput
+from export.groups import Group, Sample
+from export.networks.adapter import Adapter, AdapterConfig, AdapterOutput, Heads
 from export.networks.language import IOTLM_7M, LanguageConfig, LanguageModel
+from export.train_heads import read
 
 GATHER_STEP = 256
 
@@ -77,6 +78,22 @@ def make_student(tokenizer: Tokenizer, config: AdapterConfig, language: Language
 def language_of(checkpoint: Mapping[str, Any]) -> LanguageConfig:
     """The shape of a checkpoint's language model."""
     return LanguageConfig(**checkpoint.get("language", {}))
+
+
+def even_by_reading(group: Group, heads: Heads) -> Group:
+    """The same rows, drawn so that every class is read about as often as another.
+
+    The language model words what the heads read. Drawn by the truth, a class that they seldom read is one
+    that it never learns to say.
+    """
+    said, _ = read(heads, group.without_tokens().slots, tuple(group.slots))
+    weight = torch.ones(len(group))
+    for head in classes():
+        if head.name in group.targets and head.name in said:
+            label = said[head.name].argmax(-1)
+            count = torch.bincount(label).clamp(min=1)
+            weight *= len(group) / count[label]
+    return replace(group, weight=weight)
 
 
 def states_of(adapter: Adapter, sample: Sample) -> list[State]:

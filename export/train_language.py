@@ -35,7 +35,7 @@ from export.parallel import ALONE, World, moved, on_cpu
 from export.plots import loss_curve
 from export.precision import autocast
 from export.spoken import show_words
-from export.student import Student, language_of, make_student, states_of
+from export.student import Student, even_by_reading, language_of, make_student, states_of
 from export.train_heads import config_from, load_groups, load_heads
 from export.vocabulary import transplant
 
@@ -72,7 +72,9 @@ class Trainer:
         self, student: Student, groups: Sequence[Group], codec: Codec, settings: Settings, folder: Path,
         english: Sequence[int] | Tensor, world: World = ALONE,
     ) -> None:  # fmt: skip
-        self.student, self.groups, self.codec = student.to(world.device), groups, codec
+        self.student, self.codec = student, codec
+        self.groups = [even_by_reading(group, student.adapter.fused) for group in groups]
+        student.to(world.device)
         self.settings, self.folder = settings, folder
         self.english = torch.as_tensor(english)
         self.world = world

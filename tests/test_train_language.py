@@ -20,7 +20,7 @@ from export.networks.adapter import Adapter
 from export.networks.encoders import EncoderOutput
 from export.networks.language import LanguageConfig, LanguageModel
 from export.slot_features import groups as recorded_together
-from export.student import Student
+from export.student import Student, even_by_reading
 from export.train_heads import shipped_config
 from export.train_language import Settings, Trainer, states_of
 from export.train_slots import outputs_of
@@ -61,6 +61,17 @@ def make_trainer(tokenizer, folder: Path, steps: int, **changed) -> Trainer:
     settings = replace(Settings("tiny", steps=steps, batch=8, save_every=1000, contrast_rows=2), **changed)
     student = Student(adapter, language, codec.prefix)
     return Trainer(student, made_up(), codec, settings, folder, list(range(400)))
+
+
+def test_a_class_that_is_seldom_read_is_drawn_as_often_as_another() -> None:
+    label = torch.zeros(200, dtype=torch.long)
+    label[:10] = 1
+    said = 9.0 * torch.nn.functional.one_hot(label, outputs_of(SLOTS["capacitance"])).float()
+    outputs = EncoderOutput(torch.randn(200, 2, 128), torch.randn(200, 128), said)
+    truth = torch.arange(200) % 2  # what the heads do not read
+    even = even_by_reading(Group.of({"capacitance": outputs}, {"touch": truth}), Adapter(CONFIG).fused)
+    drawn = even.draw(4000, torch.Generator().manual_seed(0))
+    assert float((label[drawn] == 1).float().mean()) == pytest.approx(0.5, abs=0.05)
 
 
 def test_every_class_is_one_token(tokenizer) -> None:
