@@ -231,13 +231,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_full_disk_refuses_the_new_and_keeps_and_delivers_the_old(
-    small_disk: Path, stopped_broker: Mosquitto
-):
+def test_a_full_disk_refuses_the_new_and_keeps_and_delivers_the_old(small_disk: Path, broker: Mosquitto):
     from edge_agent.errors import DeliveryError
 
     accepted: set[str] = set()
-    with delivering(small_disk, stopped_broker.port) as publisher:
+    way = Proxy(broker.port)
+    way.closed.set()  # until somebody listens: what is told before is heard by nobody
+    with way, delivering(small_disk, way.port) as publisher:
 
         def fill() -> None:
             for n in range(100_000):
@@ -249,8 +249,8 @@ def test_a_full_disk_refuses_the_new_and_keeps_and_delivers_the_old(
         publisher.publish(say(7_000_000))  # not lost either, but only in memory, and said so
         assert publisher.status.unstored == 1
         assert publisher.status.storage
-        stopped_broker.start()
-        ear = Ear(stopped_broker.port)
+        ear = Ear(broker.port)
+        way.closed.clear()
         wait_for(lambda: publisher.queued == 0, 60, "delivery")
         assert publisher.outbox is not None
         books = publisher.outbox.ledger()
