@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from edge_agent.config import Mqtt
+from edge_agent.state_file import write_whole
 from edge_agent.types import Clock
 
 FILE = "broker.json"
@@ -42,12 +43,9 @@ class LastGood:
 
     def keep(self, settings: Mqtt) -> None:
         """Write it whole or not at all."""
-        part = self._path.with_suffix(".part")
         body = settings.model_dump(mode="json", include=CONNECTING)
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
-            part.replace(self._path)
+            write_whole(self._path, json.dumps(body, indent=1) + "\n")
         except OSError as error:
             _log.warning("%s cannot be written: %s", self._path, error.strerror)
 

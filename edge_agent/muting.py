@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from edge_agent.errors import EdgeAgentError
+from edge_agent.state_file import write_whole
 from edge_agent.types import Clock
 
 FILE = "muted.json"
@@ -157,10 +158,7 @@ class Muting:
 
     def _keep(self) -> None:
         """Write it whole or not at all."""
-        part = self._path.with_suffix(".part")
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text(json.dumps(self._kept, indent=1) + "\n", encoding="utf-8")
-            part.replace(self._path)
+            write_whole(self._path, json.dumps(self._kept, indent=1) + "\n")
         except OSError as error:
             _log.warning("%s cannot be written: %s; muted until the agent ends", self._path, error.strerror)

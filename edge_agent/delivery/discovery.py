@@ -16,6 +16,7 @@ from pathlib import Path
 from edge_agent.delivery.homeassistant import Node, components, config_topic, message
 from edge_agent.delivery.message import Incoming, Message
 from edge_agent.delivery.payloads import encode
+from edge_agent.state_file import write_whole
 from edge_agent.types import Clock
 
 FILE = "homeassistant.json"
@@ -123,11 +124,8 @@ class Memory:
         """Write it whole or not at all; nothing is written where nothing changed."""
         if announced == self._kept:
             return
-        part = self._path.with_suffix(".part")
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text(json.dumps(announced, indent=1) + "\n", encoding="utf-8")
-            part.replace(self._path)
+            write_whole(self._path, json.dumps(announced, indent=1) + "\n")
         except OSError as error:
             _log.warning("%s cannot be written: %s", self._path, error.strerror)
         else:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from pathlib import Path
 
 from edge_agent.delivery.sparkplug.session import SEQUENCES
+from edge_agent.state_file import write_whole
 
 FILE = "sparkplug.json"
 _log = logging.getLogger(__name__)
@@ -53,14 +53,8 @@ class BirthNumbers:
         """Write the number that was used last, whole or not at all, where the disk has another one."""
         if self._last == self._on_disk:
             return
-        part = self._path.with_suffix(".part")
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with part.open("w", encoding="utf-8") as file:
-                json.dump({"bdSeq": self._last}, file)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(self._path)
+            write_whole(self._path, json.dumps({"bdSeq": self._last}), synced=True)
         except OSError as error:
             _log.warning("%s cannot be written: %s", self._path, error.strerror)
         else:
