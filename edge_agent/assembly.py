@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_agent import manifest as manifests
-from edge_agent.clock import PacingClock, SystemClock
+from edge_agent.clock import NS_PER_S, PacingClock, SystemClock
 from edge_agent.config import Config, Mqtt
 from edge_agent.delivery import mqtt
 from edge_agent.delivery.backoff import FullJitter
@@ -21,7 +21,6 @@ from edge_agent.delivery.topics import Topics
 from edge_agent.errors import DeliveryError
 from edge_agent.manifest import Manifest
 from edge_agent.memory.clock_words import local_zone
-from edge_agent.memory.database import NS_PER_S
 from edge_agent.memory.lexicon import Lexicon
 from edge_agent.memory.queries import Queries
 from edge_agent.memory.recall import Recall

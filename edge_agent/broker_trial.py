@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from edge_agent.clock import NS_PER_S
 from edge_agent.config import Mqtt
 from edge_agent.state_file import write_whole
 from edge_agent.types import Clock
@@ -21,7 +22,6 @@ CONNECTING = {
     "host", "port", "protocol", "transport", "websocket_path", "username", "password_file", "tls"
 }  # fmt: skip
 """The settings that decide whether there is a connection; the others are the file's in any case."""
-_NS_PER_S = 1_000_000_000
 _log = logging.getLogger(__name__)
 
 
@@ -80,7 +80,7 @@ class BrokerTrial:
             return False
         if self._good is None or _connecting(self._good) == _connecting(self._wanted):
             return False
-        if self._clock.monotonic_ns() - self._begun_ns < self._limit_s * _NS_PER_S:
+        if self._clock.monotonic_ns() - self._begun_ns < self._limit_s * NS_PER_S:
             return False
         if self.settings is self._wanted:
             self.settings = self._good

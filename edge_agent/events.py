@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edge_agent.clock import NS_PER_S
 from edge_agent.types import Percept, TaskPercept
-
-NS_PER_S = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)

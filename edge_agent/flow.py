@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from edge_agent.clock import NS_PER_S
 from edge_agent.delivery.payloads import Flow
 from edge_agent.types import Chunk, Int64, Values
 from edge_agent.windows import SlotStats, Windows
@@ -12,7 +13,6 @@ KEPT_SAMPLES = 256
 """Rate and jitter are of so many newest samples at most."""
 GAP_PERIODS = 3.0
 """A step this many times longer than the usual one is a gap."""
-_NS_PER_S = 1_000_000_000
 
 
 def flow_of(stats: SlotStats) -> Flow:
@@ -66,10 +66,10 @@ class FlowMeter:
         """What was measured, as of `now_ns`."""
         if len(self._times_ns) == 0:
             return Flow()
-        age_s = (now_ns - int(self._times_ns[-1])) / _NS_PER_S
+        age_s = (now_ns - int(self._times_ns[-1])) / NS_PER_S
         steps_ns = np.diff(self._times_ns)
         span_ns = int(steps_ns.sum())
         if span_ns <= 0:
             return Flow(gaps=self.gaps, age_s=age_s)
-        rate_hz = len(steps_ns) * _NS_PER_S / span_ns
+        rate_hz = len(steps_ns) * NS_PER_S / span_ns
         return Flow(rate_hz, float(steps_ns.std()) * 1e-6, self.gaps, age_s)

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
+from edge_agent.clock import NS_PER_S
 from edge_agent.errors import EdgeAgentError
 from edge_agent.state_file import write_whole
 from edge_agent.types import Clock
@@ -20,7 +21,6 @@ from edge_agent.types import Clock
 FILE = "muted.json"
 POLL_S = 0.05
 """How late an `Either` notices the event that it was made of."""
-_NS_PER_S = 1_000_000_000
 _log = logging.getLogger(__name__)
 
 
@@ -141,7 +141,7 @@ class Muting:
     def _set(self, name: str, *, on: bool, for_s: float | None) -> None:
         self._until.pop(name, None)
         if for_s is not None:
-            self._until[name] = (self._clock.monotonic_ns() + round(for_s * _NS_PER_S), not on)
+            self._until[name] = (self._clock.monotonic_ns() + round(for_s * NS_PER_S), not on)
         self._devices[name].mute(on=on)
 
     def _check(self, name: str) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from edge_agent.assembly import Parts
+from edge_agent.clock import NS_PER_S
 from edge_agent.delivery import payloads
 from edge_agent.delivery.commands import Commands, Order, Refusal, Request
 from edge_agent.delivery.message import Incoming, Message
@@ -22,7 +23,6 @@ from edge_agent.muting import Muting, UnknownSensorError
 WAITING = 8
 CLOSING_S = 5.0
 """How long a reply waits for a device that shall be closed; a camera that just starts takes a second."""
-_NS_PER_S = 1_000_000_000
 
 
 class Reports(Protocol):
@@ -131,7 +131,7 @@ class Orders:
         self._muting.mute(name, on=on, for_s=order.body.get("for_s"))
         if not on:
             return self._muted(order, closed=False)
-        until_ns = self._parts.clock.monotonic_ns() + round(CLOSING_S * _NS_PER_S)
+        until_ns = self._parts.clock.monotonic_ns() + round(CLOSING_S * NS_PER_S)
         self._closing.append(_Closing(order, name, until_ns))
         return []
 

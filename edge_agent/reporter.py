@@ -9,6 +9,7 @@ import numpy as np
 
 from edge_agent import __version__
 from edge_agent.assembly import Parts, is_simulated
+from edge_agent.clock import NS_PER_S
 from edge_agent.delivery import payloads
 from edge_agent.delivery.delivery import Delivery
 from edge_agent.delivery.ids import new_id
@@ -20,8 +21,6 @@ from edge_agent.stages import PIPELINE, Acquisition, Inference
 from edge_agent.types import SensorHealth, SensorState
 from edge_agent.vitals import usage
 from edge_agent.wording import Wording
-
-_NS_PER_S = 1_000_000_000
 
 
 class Reporter:
@@ -56,7 +55,7 @@ class Reporter:
     def report(self) -> None:
         """Publish what is due."""
         now_ns = self._parts.clock.monotonic_ns()
-        interval_ns = self._parts.config.publish.health_interval_s * _NS_PER_S
+        interval_ns = self._parts.config.publish.health_interval_s * NS_PER_S
         due = self._reported_ns is None or now_ns - self._reported_ns >= interval_ns
         self.sensors(everything=due)
         if self._info_said != (says := (self.simulated, self._configured())):
@@ -161,7 +160,7 @@ class Reporter:
         rss_bytes, cpu_percent = self._cost(now_ns)
         latencies = {**self._inference.latencies, **self._wording.latencies}
         body = {
-            "uptime_s": round((now_ns - self._started_ns) / _NS_PER_S, 1),
+            "uptime_s": round((now_ns - self._started_ns) / NS_PER_S, 1),
             "rss_bytes": rss_bytes,
             "cpu_percent": cpu_percent,
             "percepts": counts["percepts"],
@@ -209,7 +208,7 @@ class Reporter:
         """(resident bytes, percent of one core since the last report) of the agent and its worker."""
         worker = self._parts.language.pid
         used = usage([os.getpid(), *([] if worker is None else [worker])])
-        passed_s = (now_ns - self._measured_ns) / _NS_PER_S
+        passed_s = (now_ns - self._measured_ns) / NS_PER_S
         # A worker that was replaced takes its seconds with it; less than nothing is not a figure.
         spent_s = used.cpu_s - self._cpu_s
         percent = 100 * spent_s / passed_s if passed_s > 0 and spent_s >= 0 else None

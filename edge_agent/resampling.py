@@ -15,9 +15,9 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
+from edge_agent.clock import NS_PER_S
 from edge_agent.types import Bool, Int64, Values
 
-NS_PER_S = 1_000_000_000
 MAX_GAP_S = 0.06
 """Default. Phones deliver their samples in bursts 50 ms apart, which is no loss."""
 OVERSAMPLED = 1.5

@@ -15,6 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from edge_agent.assembly import Parts, healths_of
+from edge_agent.clock import NS_PER_S
 from edge_agent.delivery import payloads
 from edge_agent.delivery.ids import new_id
 from edge_agent.delivery.message import Kind, Message, Publish
@@ -40,7 +41,6 @@ _SILENT_S = 30.0
 """An online sensor that gives nothing for so long hangs in its driver."""
 _STUCK_S = 5.0
 _MAX_FAILURES = 10
-_NS_PER_S = 1_000_000_000
 _log = logging.getLogger(__name__)
 
 
@@ -144,7 +144,7 @@ class Acquisition:
     def problem(self) -> str:
         """A sensor that is not online says so itself, and is at rest."""
         online = any(h.state is SensorState.ONLINE for h in self.healths.values())
-        silent_s = (self._clock.monotonic_ns() - self._moved_ns) / _NS_PER_S
+        silent_s = (self._clock.monotonic_ns() - self._moved_ns) / NS_PER_S
         if online and not self.finished and silent_s > _SILENT_S:
             return f"{self.name} is online and has given nothing for {silent_s:.0f} s"
         return ""
@@ -195,7 +195,7 @@ class Inference:
                     self._push(chunk)
             for window in self._parts.windows.ready(now_ns):
                 self._window(window)
-            limit_ns = now_ns + round(_POLL_S * _NS_PER_S)
+            limit_ns = now_ns + round(_POLL_S * NS_PER_S)
             self._clock.wait_until(min(self._parts.windows.next_ready_ns or limit_ns, limit_ns), stop)
 
     def _push(self, chunk: Chunk) -> None:
@@ -253,10 +253,10 @@ class Inference:
 
     def _tell(self, percept: Percept) -> None:
         """Publish on change and at least at every interval, then the events."""
-        interval_ns = round(self._parts.config.publish.percept_interval_s * _NS_PER_S)
+        interval_ns = round(self._parts.config.publish.percept_interval_s * NS_PER_S)
         said = signature(percept)
         # Half a hop early counts as in time: else a beat between hop and interval skips every other window.
-        slack_ns = round(self._parts.config.windows.hop_s * _NS_PER_S / 2)
+        slack_ns = round(self._parts.config.windows.hop_s * NS_PER_S / 2)
         if said != self._said or percept.end_ns - self._said_ns >= interval_ns - slack_ns:
             self._said, self._said_ns = said, percept.end_ns
             self.counts["percepts"] += 1
@@ -279,7 +279,7 @@ class Inference:
             )
         interval_s = self._parts.config.publish.sentence_interval_s
         now_ns = self._clock.monotonic_ns()
-        due = self._worded_ns is None or now_ns - self._worded_ns >= interval_s * _NS_PER_S
+        due = self._worded_ns is None or now_ns - self._worded_ns >= interval_s * NS_PER_S
         question = question_of(change.found.task, self._questions.get(change.found.task, ""))
         # Whoever asks comes first: with questions waiting nothing is worded unasked.
         if interval_s and due and not len(self._jobs):
@@ -292,7 +292,7 @@ class Inference:
     @property
     def problem(self) -> str:
         """Why the watchdog must not be fed; empty when all is well."""
-        still_s = (self._clock.monotonic_ns() - self._moved_ns) / _NS_PER_S
+        still_s = (self._clock.monotonic_ns() - self._moved_ns) / NS_PER_S
         if still_s > _STUCK_S:
             return f"inference has not moved for {still_s:.0f} s"
         if self._failures >= _MAX_FAILURES:

@@ -14,8 +14,8 @@ import numpy as np
 
 from edge_agent import resampling
 from edge_agent.buffer import SampleBuffer
+from edge_agent.clock import NS_PER_S
 from edge_agent.manifest import Slot
-from edge_agent.resampling import NS_PER_S
 from edge_agent.types import Chunk, Int64, SlotWindow, Values, Window
 
 MAX_BACKLOG = 4

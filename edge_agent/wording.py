@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edge_agent.assembly import Parts
+from edge_agent.clock import NS_PER_S
 from edge_agent.delivery import payloads
 from edge_agent.delivery.commands import Commands, Refusal, Request
 from edge_agent.delivery.message import Kind, Message, Publish
@@ -18,7 +19,6 @@ from edge_agent.vitals import Latencies
 QUESTIONS_WAITING = 8
 _STUCK_S = 5.0
 """So long after its deadline an answer hangs."""
-_NS_PER_S = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class Wording:
         """Why the watchdog must not be fed; empty when all is well."""
         if (since_ns := self._busy_since_ns) is None:
             return ""
-        spent_s = (self._parts.clock.monotonic_ns() - since_ns) / _NS_PER_S
+        spent_s = (self._parts.clock.monotonic_ns() - since_ns) / NS_PER_S
         if spent_s > self._parts.config.model.language_deadline_s + _STUCK_S:
             return f"one answer has taken {spent_s:.0f} s"
         return ""

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_agent.buffer import SampleBuffer
+from edge_agent.clock import NS_PER_S
 from edge_agent.manifest import Slot
-from edge_agent.resampling import MAX_GAP_S, NS_PER_S, resample_to_grid
+from edge_agent.resampling import MAX_GAP_S, resample_to_grid
 from edge_agent.types import Chunk
 from edge_agent.windows import MAX_BACKLOG, Windows
 

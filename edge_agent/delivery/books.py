@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
+from edge_agent.clock import NS_PER_S
 from edge_agent.delivery.age import Age, boot_id
 from edge_agent.delivery.ids import new_id
 from edge_agent.delivery.ledger import Account, Ledger
@@ -29,7 +30,6 @@ from edge_agent.types import Clock
 
 SYNC_S = 5.0
 """Telemetry and acknowledgements wait so long for the disk at most, while anything is written."""
-_NS_PER_S = 1_000_000_000
 _DURABLE = (Kind.ANSWER, Kind.EVENT)
 Result = TypeVar("Result")
 Accounts = dict[Kind, Account]
@@ -144,7 +144,7 @@ class Books:
 
     def sync_for(self, kinds: Iterable[Kind] = ()) -> Sync:
         """Whether a commit must wait for the disk."""
-        due = self._clock.monotonic_ns() - self._synced_ns >= SYNC_S * _NS_PER_S
+        due = self._clock.monotonic_ns() - self._synced_ns >= SYNC_S * NS_PER_S
         return Sync.FULL if due or any(kind in _DURABLE for kind in kinds) else Sync.NORMAL
 
     def ledger(self) -> Ledger:

@@ -13,6 +13,7 @@ import random
 from collections.abc import Mapping
 from pathlib import Path
 
+from edge_agent.clock import NS_PER_S
 from edge_agent.delivery.homeassistant import Node, components, config_topic, message
 from edge_agent.delivery.message import Incoming, Message
 from edge_agent.delivery.payloads import encode
@@ -24,7 +25,6 @@ SPREAD_S = 3.0
 """A house full of nodes does not answer the birth of Home Assistant in one moment."""
 FORGET_S = 600.0
 """How long we are connected before a removal counts as heard and the message goes on without it."""
-_NS_PER_S = 1_000_000_000
 _log = logging.getLogger(__name__)
 
 Announced = dict[str, dict[str, str]]
@@ -61,7 +61,7 @@ class Discovery:
         """Home Assistant was born: say everything again in a moment."""
         if incoming.payload == b"online":
             delay_s = self._random.uniform(0, SPREAD_S)
-            self._due_ns = self._clock.monotonic_ns() + round(delay_s * _NS_PER_S)
+            self._due_ns = self._clock.monotonic_ns() + round(delay_s * NS_PER_S)
 
     def due(self, *, connected: bool) -> list[Message]:
         """What has to be said now, perhaps nothing."""
@@ -86,7 +86,7 @@ class Discovery:
         elif self._connected_ns is None:
             self._connected_ns = now_ns
         since_ns = self._connected_ns
-        return bool(self._gone) and since_ns is not None and now_ns - since_ns >= FORGET_S * _NS_PER_S
+        return bool(self._gone) and since_ns is not None and now_ns - since_ns >= FORGET_S * NS_PER_S
 
     def _messages(self) -> list[Message]:
         said = [Message(topic, b"", retain=True) for topic in self._gone if topic not in self._wanted]

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from edge_agent.clock import NS_PER_S
 from edge_agent.delivery import stamp
 from edge_agent.delivery.books import Accounts, Books
 from edge_agent.delivery.ids import new_id
@@ -24,7 +25,6 @@ from edge_agent.delivery.store import DamageError, NoRoomError, Row, checksum, c
 from edge_agent.types import Clock
 
 _EXPIRE_EVERY_S = 1.0
-_NS_PER_S = 1_000_000_000
 Result = TypeVar("Result")
 
 
@@ -167,7 +167,7 @@ class Outbox:
 
     def _expire_sometimes(self) -> None:
         now_ns = self._clock.monotonic_ns()
-        if now_ns - self._expired_ns < _EXPIRE_EVERY_S * _NS_PER_S:
+        if now_ns - self._expired_ns < _EXPIRE_EVERY_S * NS_PER_S:
             return
         self._expired_ns = now_ns
         self._expire()
@@ -176,7 +176,7 @@ class Outbox:
         """Let go what is not worth sending any more, unless it is on its way."""
         due: list[tuple[int, Kind, int]] = []
         for kind, ttl_s in self._limits.ttl_s.items():
-            limit_ns = self._books.age.now_ns() - round(ttl_s * _NS_PER_S)
+            limit_ns = self._books.age.now_ns() - round(ttl_s * NS_PER_S)
             for n, age_ns, cost in self._books.store.oldest(kind):
                 if age_ns > limit_ns:
                     break
@@ -223,7 +223,7 @@ class Outbox:
         payload = stamp.close_stamp(body, historical=historical) if stamped else body
         left_s = self._limits.ttl_s.get(Kind(kind))
         if left_s is not None:
-            left_s -= (self._books.age.now_ns() - age_ns) / _NS_PER_S
+            left_s -= (self._books.age.now_ns() - age_ns) / NS_PER_S
         message = Message(
             topic, payload, correlation=correlation, kind=Kind(kind),
             expiry_s=None if left_s is None else max(1, round(left_s)),

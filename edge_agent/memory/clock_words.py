@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from edge_agent.memory.database import NS_PER_S
+from edge_agent.clock import NS_PER_S
 
 _LOCALTIME = Path("/etc/localtime")
 _ONES = (

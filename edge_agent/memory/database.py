@@ -14,7 +14,6 @@ from edge_agent.memory.notes import Event, Kind, Measure
 from edge_agent.memory.runs import Run, place
 from edge_agent.memory.schema import open_file
 
-NS_PER_S = 1_000_000_000
 EVER_NS = 1 << 62
 """Later than anything, in wall ns."""
 _ROW = "SELECT id, start_ns, end_ns, probability, windows, first_window, last_window FROM interval"

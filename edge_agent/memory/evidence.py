@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from edge_agent.clock import NS_PER_S
 from edge_agent.memory.clock_words import utc_words
-from edge_agent.memory.database import NS_PER_S
 from edge_agent.memory.lexicon import Lexicon
 from edge_agent.memory.notes import DATA, NO_DATA, SLOT
 from edge_agent.memory.queries import Availability, Finding, Query, Span, Target, Timeline

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from edge_agent.memory.database import NS_PER_S, Minute
+from edge_agent.clock import NS_PER_S
+from edge_agent.memory.database import Minute
 from edge_agent.memory.queries import FRESH_S, Span
 from edge_agent.memory.series import MINUTE_NS
 from edge_agent.memory.store import Store

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import tzinfo
 
+from edge_agent.clock import NS_PER_S
 from edge_agent.manifest import Manifest
 from edge_agent.memory.clock_words import duration_words, moment_words, utc_words
-from edge_agent.memory.database import NS_PER_S, Minute
+from edge_agent.memory.database import Minute
 from edge_agent.memory.measured import MeasuredFinding, Wanted
 from edge_agent.memory.numbers import Number
 from edge_agent.memory.series import MINUTE_NS

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
 
+from edge_agent.clock import NS_PER_S
 from edge_agent.memory.clock_words import (
     CLOCK,
     NUMBER,
@@ -20,7 +21,6 @@ from edge_agent.memory.clock_words import (
     local,
     number,
 )
-from edge_agent.memory.database import NS_PER_S
 from edge_agent.memory.queries import Span
 
 _UNITS_S = {

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from edge_agent.clock import NS_PER_S
 from edge_agent.manifest import Manifest
-from edge_agent.memory.database import EVER_NS, NS_PER_S, Row
+from edge_agent.memory.database import EVER_NS, Row
 from edge_agent.memory.notes import NO_DATA, SLOT, Event, Kind
 from edge_agent.memory.spells import Hold, Spell, clip, spells
 from edge_agent.memory.store import Store

@@ -8,7 +8,8 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
-from edge_agent.memory.database import NS_PER_S, Database
+from edge_agent.clock import NS_PER_S
+from edge_agent.memory.database import Database
 from edge_agent.memory.notes import Measure, Note
 
 MINUTE_NS = 60 * NS_PER_S

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from edge_agent.memory.database import NS_PER_S, Row
+from edge_agent.clock import NS_PER_S
+from edge_agent.memory.database import Row
 
 JOIN_S = 2.0
 

@@ -11,7 +11,8 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_agent.memory.database import EVER_NS, NS_PER_S, Database
+from edge_agent.clock import NS_PER_S
+from edge_agent.memory.database import EVER_NS, Database
 from edge_agent.memory.forgetting import prune
 from edge_agent.memory.notes import Event, Kind, Note
 from edge_agent.memory.series import Series

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import tzinfo
 
+from edge_agent.clock import NS_PER_S
 from edge_agent.memory.clock_words import (
     clock_words,
     day_words,
@@ -15,7 +16,6 @@ from edge_agent.memory.clock_words import (
     local,
     moment_words,
 )
-from edge_agent.memory.database import NS_PER_S
 from edge_agent.memory.evidence import slots_of, span_of
 from edge_agent.memory.lexicon import Lexicon
 from edge_agent.memory.notes import SLOT

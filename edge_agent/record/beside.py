@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from edge_agent.assembly import Parts, assemble, make_sensors
-from edge_agent.clock import PacingClock
+from edge_agent.clock import NS_PER_S, PacingClock
 from edge_agent.config import Config
 from edge_agent.delivery import payloads
 from edge_agent.delivery.message import Message
@@ -19,8 +19,6 @@ from edge_agent.manifest import Manifest
 from edge_agent.record.recorder import Recorder, create
 from edge_agent.record.session import Tapped, describer, header
 from edge_agent.types import Clock, Sensor
-
-_NS_PER_S = 1_000_000_000
 
 
 class Recording:
@@ -34,7 +32,7 @@ class Recording:
         self._recorder = recorder
         self._file_name = file_name
         self._topic = topic
-        self._interval_ns = interval_s * _NS_PER_S
+        self._interval_ns = interval_s * NS_PER_S
         self._clock = clock
         self._stopped = False
         self._said = ""

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from edge_agent.clock import NS_PER_S
 from edge_agent.delivery.payloads import finite, utc
 from edge_agent.flow import FlowMeter
 from edge_agent.record.encoding import Arrival, Source
 from edge_agent.record.mcap_file import RecordingReader
-
-_NS_PER_S = 1_000_000_000
 
 
 @dataclass(slots=True)
@@ -42,7 +41,7 @@ class _Tally:
     def rate_hz(self) -> float:
         """Mean from the first sample to the last, gaps and all; 0 where there are not two."""
         span_ns = self.last_ns - (self.first_ns or 0)
-        return (self.samples - 1) * _NS_PER_S / span_ns if self.samples > 1 and span_ns > 0 else 0.0
+        return (self.samples - 1) * NS_PER_S / span_ns if self.samples > 1 and span_ns > 0 else 0.0
 
 
 def info(reader: RecordingReader) -> dict[str, Any]:
@@ -60,7 +59,7 @@ def info(reader: RecordingReader) -> dict[str, Any]:
     slots = header.sensors
     return {
         "start_utc": utc(header.start_wall_ns),
-        "duration_s": finite(duration_ns / _NS_PER_S, 3),
+        "duration_s": finite(duration_ns / NS_PER_S, 3),
         "size_bytes": reader.size_bytes,
         "complete": not reader.damage,
         "damage": reader.damage,

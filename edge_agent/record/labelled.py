@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
+from edge_agent.clock import NS_PER_S
 from edge_agent.errors import EdgeAgentError
 from edge_agent.perception.encoders import window_shape
 from edge_agent.perception.pipeline import Pipeline
 from edge_agent.record.playback import Playback
 from edge_agent.types import Float32, SlotWindow, Window
 
-_NS_PER_S = 1_000_000_000
 _ROUNDING_S = 1e-6
 
 
@@ -48,7 +48,7 @@ def recorded(playback: Playback, slot: str, label: str, span: Span) -> Examples:
     inside = (
         window
         for window in playback.windows()
-        if span.holds((end_s := (window.end_ns - begun_ns) / _NS_PER_S) - length_s, end_s)
+        if span.holds((end_s := (window.end_ns - begun_ns) / NS_PER_S) - length_s, end_s)
     )
     return _encoded(playback.pipeline, slot, label, inside)
 

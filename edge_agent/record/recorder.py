@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from edge_agent.clock import NS_PER_S
 from edge_agent.mailbox import Mailbox
 from edge_agent.record.encoding import Arrival, RecordingError, Source
 from edge_agent.record.mcap_file import End, Header, RecordingWriter
@@ -25,7 +26,6 @@ CHUNKS_WAITING = 1024
 FLUSH_S = 0.5
 """So much is lost at most when the power fails, and the time of one write more."""
 _POLL_S = 0.25
-_NS_PER_S = 1_000_000_000
 _log = logging.getLogger(__name__)
 
 
@@ -103,7 +103,7 @@ class Recorder:
         """How far it is, from any thread."""
         with self._lock:
             now_ns = self._last_ns if self.error else self._clock.monotonic_ns()
-            seconds = (now_ns - self._header.start_ns) / _NS_PER_S
+            seconds = (now_ns - self._header.start_ns) / NS_PER_S
             return Progress(seconds, self._size_bytes, Counter(self._written), Counter(self._dropped))
 
     def run(self, stop: threading.Event) -> None:
@@ -121,7 +121,7 @@ class Recorder:
             if (arrival := self._inbox.take(_POLL_S)) is not None:
                 self._write(file, arrival)
             now_ns = self._clock.monotonic_ns()
-            if now_ns - flushed_ns >= FLUSH_S * _NS_PER_S:
+            if now_ns - flushed_ns >= FLUSH_S * NS_PER_S:
                 flushed_ns = now_ns
                 file.flush()
                 self._landed(file)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from edge_agent import __version__
 from edge_agent.assembly import healths_of, is_simulated
+from edge_agent.clock import NS_PER_S
 from edge_agent.config import Config
 from edge_agent.config_sensors import CameraSensor, GpsSensor, I2cSensor, LidarSensor, SensorSettings
 from edge_agent.errors import ConfigurationError
@@ -29,7 +30,6 @@ STOP_S = 1.0
 """For the sensors to end."""
 LAST_WRITE_S = 30.0
 """For the recorder to write what is waiting and to bring it to a slow disk."""
-_NS_PER_S = 1_000_000_000
 
 
 class Tapped:
@@ -120,7 +120,7 @@ class Session:
         sensing = [begin(source.name, source.run, ended) for source in self._sources]
         recording = begin(self._recorder.name, self._recorder.run)
         try:
-            end_ns = self._clock.monotonic_ns() + duration_s * _NS_PER_S
+            end_ns = self._clock.monotonic_ns() + duration_s * NS_PER_S
             while not (stop.wait(TICK_S) or self._over(end_ns)):
                 for source in self._sources:
                     source.chunks.take_all()  # nobody perceives them here

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
+from edge_agent.clock import NS_PER_S
 from edge_agent.errors import ConfigurationError
 from edge_agent.types import Float32, Int64
 
-NS_PER_S = 1_000_000_000
 IMU_COLUMNS = ("x_acc", "y_acc", "z_acc", "x_gyro", "y_gyro", "z_gyro")
 """m/s2 and rad/s, in the order of the model's channels."""
 SOUND_SUFFIXES = frozenset({".wav", ".ogg", ".flac"})

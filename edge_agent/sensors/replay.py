@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_agent.clock import PacingClock
-from edge_agent.sensors.recording import NS_PER_S, SOUND_RATE_HZ, Recording, read_recording
+from edge_agent.clock import NS_PER_S, PacingClock
+from edge_agent.sensors.recording import SOUND_RATE_HZ, Recording, read_recording
 from edge_agent.types import Chunk, SensorHealth, SensorState
 
 __all__ = ["Recording", "ReplaySensor", "read_recording"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from edge_agent.clock import NS_PER_S
 from edge_agent.config_voice import Button
 from edge_agent.errors import ConfigurationError
 from edge_agent.sensors.serial import SerialSensor
 from edge_agent.types import Chunk, SensorHealth, SensorState
 
 MAX_LINE_BYTES = 256
-_NS_PER_S = 1_000_000_000
 
 
 class ButtonSession:
@@ -19,7 +19,7 @@ class ButtonSession:
 
     def __init__(self, button: Button, health: SensorHealth, press: Callable[[], None]) -> None:
         self._wanted = button.pressed.encode()
-        self._debounce_ns = round(button.debounce_s * _NS_PER_S)
+        self._debounce_ns = round(button.debounce_s * NS_PER_S)
         self._press = press
         self._line = bytearray()
         self._pressed_ns: int | None = None

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from edge_agent.clock import NS_PER_S
 from edge_agent.config_voice import VoiceSettings
 from edge_agent.errors import ConfigurationError, VoiceError
 from edge_agent.mailbox import Mailbox
@@ -37,7 +38,6 @@ STUCK_S = 20.0
 NOT_UNDERSTOOD = "Sorry, I did not understand that."
 TOO_LATE = "Sorry, that took too long."
 BUSY = "I have too many questions to answer. Please ask again in a moment."
-_NS_PER_S = 1_000_000_000
 _log = logging.getLogger(__name__)
 
 
@@ -89,7 +89,7 @@ class VoiceLoop:
     @property
     def problem(self) -> str:
         """Why the watchdog must not be fed; empty when all is well."""
-        still_s = (self._clock.monotonic_ns() - self._moved_ns) / _NS_PER_S
+        still_s = (self._clock.monotonic_ns() - self._moved_ns) / NS_PER_S
         return f"the voice loop has not moved for {still_s:.0f} s" if still_s > STUCK_S else ""
 
     # -- in its own thread -------------------------------------------------------------------------------
@@ -136,7 +136,7 @@ class VoiceLoop:
             return
         now_ns = self._clock.monotonic_ns()
         since_ns = self._away_since_ns = now_ns if self._away_since_ns is None else self._away_since_ns
-        if self.machine.state in NEEDS_MICROPHONE and now_ns - since_ns >= LOST_S * _NS_PER_S:
+        if self.machine.state in NEEDS_MICROPHONE and now_ns - since_ns >= LOST_S * NS_PER_S:
             self._on(Event.LOST, detail=self._around.recognisers.reason or health.reason)
 
     def _listen(self, chunk: Chunk) -> Event | None:
@@ -226,7 +226,7 @@ class VoiceLoop:
     def _begin(self, step: Transition) -> None:
         """From here on what is said is the question; not what the loudspeaker still gives to the room."""
         tail_s = self._settings.tail_s if self._settings.chime else 0.0
-        self._deaf_until_ns = step.at_ns + round(tail_s * _NS_PER_S)
+        self._deaf_until_ns = step.at_ns + round(tail_s * NS_PER_S)
         self._utterance.reset()
 
     def _transcribe(self, step: Transition) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-_NS_PER_S = 1_000_000_000
+from edge_agent.clock import NS_PER_S
 
 
 class State(StrEnum):
@@ -123,7 +123,7 @@ class Machine:
     @property
     def deadline_ns(self) -> int:
         """When the present state ends by itself."""
-        return self._since_ns + round(self._deadlines_s[self.state] * _NS_PER_S)
+        return self._since_ns + round(self._deadlines_s[self.state] * NS_PER_S)
 
     def on(self, event: Event, turn: int | None = None) -> Transition | None:
         """Take what happened; None when it changes nothing. `turn`: which question it belongs to."""

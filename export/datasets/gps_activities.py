@@ -20,7 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_agent.resampling import NS_PER_S, resample_to_grid
+from edge_agent.clock import NS_PER_S
+from edge_agent.resampling import resample_to_grid
 from export.datasets.common import (
     DatasetInfo,
     DatasetMissingError,

@@ -30,7 +30,8 @@ from typing import Any
 
 import numpy as np
 
-from edge_agent.resampling import NS_PER_S, resample_to_grid
+from edge_agent.clock import NS_PER_S
+from edge_agent.resampling import resample_to_grid
 from export.datasets.common import DatasetInfo, DatasetMissingError, Samples, dataset_path
 from export.datasets.paper.ego4d_moments import MOMENTS
 from export.datasets.paper.splits import every_fifth as shipped

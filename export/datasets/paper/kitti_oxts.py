@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edge_agent.resampling import NS_PER_S
+from edge_agent.clock import NS_PER_S
 from export.datasets.common import DatasetInfo, DatasetMissingError, Samples, dataset_path
 from export.datasets.paper.kitti import CREDIT, FOLDER, LICENCE
 from export.datasets.paper.splits import every_fifth as shipped
