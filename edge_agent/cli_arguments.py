@@ -7,6 +7,22 @@ import math
 from typing import NoReturn
 
 
+def add_broker(parser: argparse.ArgumentParser) -> None:
+    """Options that say which agent at which broker (`cli_ask.broker_of`)."""
+    parser.add_argument("--host", help="the broker (default: of the configuration, or localhost)")
+    parser.add_argument("--port", type=port, help="its port (default: of the configuration, or 1883)")
+    parser.add_argument(
+        "--node", type=node, help="the agent's node.name (default: of the configuration, or edge)"
+    )
+
+
+def add_timeout(parser: argparse.ArgumentParser) -> None:
+    """How long to wait for a reply."""
+    parser.add_argument(
+        "--timeout", type=seconds, default=10.0, metavar="S", help="seconds to wait (default: 10)"
+    )
+
+
 def port(text: str) -> int:
     """A TCP port."""
     return (

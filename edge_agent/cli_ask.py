@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from edge_agent.cli_arguments import node, port, seconds
+from edge_agent.cli_arguments import add_broker, add_timeout
 from edge_agent.errors import EdgeAgentError
 
 
@@ -26,14 +26,8 @@ def add(commands: Any, command: Callable[..., Any], config_option: Callable[[Any
     )
     ask.add_argument("question", metavar="QUESTION")
     config_option(ask)
-    ask.add_argument("--host", help="the broker (default: of the configuration, or localhost)")
-    ask.add_argument("--port", type=port, help="its port (default: of the configuration, or 1883)")
-    ask.add_argument(
-        "--node", type=node, help="the agent's node.name (default: of the configuration, or edge)"
-    )
-    ask.add_argument(
-        "--timeout", type=seconds, default=10.0, metavar="S", help="seconds to wait (default: 10)"
-    )
+    add_broker(ask)
+    add_timeout(ask)
     ask.add_argument("--json", action="store_true", help="the whole reply as one line of JSON")
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from edge_agent.cli_arguments import node, port, seconds
+from edge_agent.cli_arguments import add_broker, seconds
 from edge_agent.errors import EdgeAgentError
 
 
@@ -44,9 +44,7 @@ def _add_verify(commands: Any, command: Callable[..., Any], config_option: Calla
         "Exit code 1: something is missing that did not expire, was not evicted and does not wait."
     )
     config_option(verify)
-    verify.add_argument("--host", help="the broker (default: of the configuration, or localhost)")
-    verify.add_argument("--port", type=port, help="its port (default: of the configuration, or 1883)")
-    verify.add_argument("--node", type=node, help="the agent's node.name (default: of the configuration)")
+    add_broker(verify)
     verify.add_argument(
         "--duration", type=seconds, default=30.0, metavar="S", help="seconds to listen (default: 30)"
     )

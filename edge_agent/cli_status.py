@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from edge_agent.cli_arguments import node, port, seconds
+from edge_agent.cli_arguments import add_broker, add_timeout
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -29,14 +29,8 @@ def add(commands: Any, command: Callable[..., Any], config_option: Callable[[Any
         "broker is shown: its sensors and its queue. Exit code 1: it is not running."
     )
     config_option(status)
-    status.add_argument("--host", help="the broker (default: of the configuration, or localhost)")
-    status.add_argument("--port", type=port, help="its port (default: of the configuration, or 1883)")
-    status.add_argument(
-        "--node", type=node, help="the agent's node.name (default: of the configuration, or edge)"
-    )
-    status.add_argument(
-        "--timeout", type=seconds, default=10.0, metavar="S", help="seconds to wait (default: 10)"
-    )
+    add_broker(status)
+    add_timeout(status)
     status.add_argument("--json", action="store_true", help="everything as one line of JSON")
 
 

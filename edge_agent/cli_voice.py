@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from edge_agent.cli_arguments import node, port, seconds
+from edge_agent.cli_arguments import add_broker, add_timeout, seconds
 from edge_agent.cli_ask import broker_of
 from edge_agent.errors import EdgeAgentError
 
@@ -39,10 +39,8 @@ def add(commands: Any, command: Callable[..., Any], config_option: Callable[[Any
     mute.add_argument("--for", dest="for_s", type=seconds, metavar="S", help="seconds (default: for good)")
     for added in (talk, mute):
         config_option(added)
-        added.add_argument("--host", help="the broker (default: of the configuration, or localhost)")
-        added.add_argument("--port", type=port, help="its port (default: of the configuration, or 1883)")
-        added.add_argument("--node", type=node, help="the agent's node.name (default: of the configuration)")
-        added.add_argument("--timeout", type=seconds, default=10.0, metavar="S", help="seconds to wait")
+        add_broker(added)
+        add_timeout(added)
 
 
 def _talk(options: argparse.Namespace) -> int:

@@ -75,7 +75,6 @@ class Orders:
 
         `voice` listens and speaks, None where the configuration has it off.
         """
-        self.carried_out = 0
         self._parts = parts
         self._commands = commands
         self._take = take
@@ -154,7 +153,7 @@ class Orders:
         return self._done(order, {"state": "restarting"})
 
     def _done(self, order: Order, found: Json) -> list[Message]:
-        self.carried_out += 1
+        self._commands.carried_out += 1
         body = payloads.encode(payloads.reply(order, found, self._parts.clock))
         return list(replies(self._parts.topics, order, body))
 

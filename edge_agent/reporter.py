@@ -37,7 +37,6 @@ class Reporter:
         edge_node: Delivery | None = None,
     ) -> None:
         """`configured` says which settings are in use, and why where they are not those of the file."""
-        self.carried_out: Callable[[], int] = lambda: 0
         self._configured = configured
         self._parts = parts
         self._acquisitions = acquisitions
@@ -170,7 +169,7 @@ class Reporter:
             "language": {"ready": worker.ready, "reason": worker.reason, **_language(worker.counters)},
             "commands": {
                 "answered": self._wording.answered,
-                "carried_out": self.carried_out(),
+                "carried_out": self._wording.commands.carried_out,
                 "refused": dict(self._wording.commands.refused),
             },
             "latency_ms": {name: kept.summary() for name, kept in latencies.items()},

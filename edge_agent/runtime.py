@@ -119,7 +119,6 @@ class Agent:
             parts, self.wording.commands, self.wording.take, self.muting, self.reporter,
             upkeep.reload if upkeep is not None else None, self.voice,
         )  # fmt: skip
-        self.reporter.carried_out = lambda: self.orders.carried_out
         self._delivery_steps = dict.fromkeys(self._deliveries, (0, time.monotonic()))
 
     def _make_muting(self) -> Muting:

@@ -52,11 +52,9 @@ class Wording:
         """Queue a question; a refusal where too many wait. Runs in the publisher's thread and never waits."""
         if self.jobs.offer(Job(request.id, request.question, request, None)):
             return None
-        self.commands.refused["busy"] += 1
-        return Refusal(
-            request.id, "busy", "too many questions are waiting", "ask again in a few seconds",
-            request.response_topic, request.correlation,
-        )  # fmt: skip
+        return self.commands.refuse(
+            request, "busy", "too many questions are waiting", "ask again in a few seconds"
+        )
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop`: the next question, or the worker's well-being."""

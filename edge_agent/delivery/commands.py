@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from edge_agent.delivery.ids import new_id
 from edge_agent.delivery.message import Incoming
@@ -31,6 +32,7 @@ class Request:
     correlation: bytes | None = None
     asker: str = ""
     """Whose dialog it belongs to; those who give no name share one."""
+    verb: ClassVar[str] = "ask"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,8 @@ class Commands:
 
     def __init__(self, topics: Topics, allowed: tuple[str, ...], clock: Clock) -> None:
         self.refused: Counter[str] = Counter()
+        self.carried_out = 0
+        """Orders; questions that were answered are counted where they are."""
         self._topics = topics
         self._allowed = allowed
         self._clock = clock
@@ -88,11 +92,11 @@ class Commands:
             self.refused[verdict.code] += 1
         return verdict
 
-    def refuse(self, order: Order, code: str, message: str, hint: str = "") -> Refusal:
-        """An order that was in order and cannot be carried out all the same; counted."""
+    def refuse(self, wanted: Request | Order, code: str, message: str, hint: str = "") -> Refusal:
+        """What was in order and cannot be carried out all the same; counted."""
         self.refused[code] += 1
         return Refusal(
-            order.id, code, message, hint, order.response_topic, order.correlation, order.verb
+            wanted.id, code, message, hint, wanted.response_topic, wanted.correlation, wanted.verb
         )  # fmt: skip
 
     def _judge(self, verb: str, incoming: Incoming) -> Verdict:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 
 from edge_agent.config import Mqtt
 from edge_agent.delivery.message import Message
 from edge_agent.delivery.mqtt import Connection
-from edge_agent.delivery.payloads import Json, encode
+from edge_agent.delivery.payloads import Json, decoded, encode
 from edge_agent.delivery.topics import Topics
 from edge_agent.errors import DeliveryError
 
@@ -59,7 +58,7 @@ class Inquiry:
         while connection.received:
             incoming = connection.received.popleft()
             self._heard_s = time.monotonic()
-            self._seen[incoming.topic] = _decoded(incoming.payload)
+            self._seen[incoming.topic] = decoded(incoming.payload)
 
     def _must_run(self) -> None:
         state = self._seen.get(self._topics.state)
@@ -108,11 +107,3 @@ class Inquiry:
         known = found["info"].get("sensors", {})
         found["sensors"] = {s["sensor"]: s for s in states if not known or s.get("sensor") in known}
         return found
-
-
-def _decoded(payload: bytes) -> Json:
-    try:
-        body = json.loads(payload)
-    except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}

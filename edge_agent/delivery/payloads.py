@@ -37,6 +37,15 @@ def encode(payload: Mapping[str, object]) -> bytes:
     return json.dumps(payload, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
+def decoded(payload: bytes) -> Json:
+    """The object that a message is; empty where it is none."""
+    try:
+        body = json.loads(payload)
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
 def utc(wall_ns: int) -> str:
     """'2025-01-31T12:00:00.123Z'."""
     seconds, rest_ns = divmod(wall_ns, 1_000_000_000)

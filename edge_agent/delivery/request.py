@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 
 from edge_agent.config import Mqtt
 from edge_agent.delivery.message import Message
 from edge_agent.delivery.mqtt import Connection
-from edge_agent.delivery.payloads import Json, encode
+from edge_agent.delivery.payloads import Json, decoded, encode
 from edge_agent.delivery.topics import Topics
 from edge_agent.errors import DeliveryError
 
@@ -35,7 +34,7 @@ def ask(
             connection.step(max(0.0, deadline_s - time.monotonic()))
             while connection.received:
                 incoming = connection.received.popleft()
-                seen[incoming.topic] = _decoded(incoming.payload)
+                seen[incoming.topic] = decoded(incoming.payload)
     finally:
         connection.close()
     if (reply := seen.get(topics.answer(identity))) is not None:
@@ -50,14 +49,6 @@ def _send(connection: Connection, settings: Mqtt, topics: Topics, body: Json, id
         connection.request(message, topics.answer(identity))
     else:
         connection.send(message)
-
-
-def _decoded(payload: bytes) -> Json:
-    try:
-        body = json.loads(payload)
-    except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}
 
 
 def _silence(state: Json | None, info: Json | None, node: str, timeout_s: float) -> DeliveryError:
