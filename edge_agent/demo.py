@@ -31,7 +31,7 @@ from edge_agent.demo_world import World, invented, recorded
 from edge_agent.errors import DeliveryError, ModelError
 from edge_agent.liveview import Lines, View, render, source
 from edge_agent.sensors.simulated import SimulatedMcu
-from edge_agent.threads import begin, join, signals
+from edge_agent.threads import beside, signals
 
 NODE = "demo"
 QUESTIONS = ("what is the person doing?", "what do you hear?", "is the person walking?")
@@ -103,7 +103,7 @@ def _prepare(console: Console, folder: Path, model: Path, stack: ExitStack) -> S
     )
     console.print(f"  {subscribe_line(settings)}", markup=False)
     mcu = stack.enter_context(SimulatedMcu(world.streams, link=folder / "board"))
-    stack.enter_context(_thread(mcu.run))
+    stack.enter_context(beside("demo", mcu.run))
     return Stage(folder, settings, name, world, model.resolve())
 
 
@@ -115,16 +115,6 @@ def _world(console: Console) -> World:
         return invented()
     console.print(f"recordings: {len(found.paths)} files from {found.origin}; the model has never met them")
     return recorded(found)
-
-
-@contextmanager
-def _thread(run: Callable[[threading.Event], None]) -> Iterator[None]:
-    worker = begin("demo", run)
-    try:
-        yield
-    finally:
-        worker.stop.set()
-        join([worker], 2.0)
 
 
 @contextmanager

@@ -7,9 +7,7 @@ recognises, answers and speaks. Two WAV files stay to be listened to.
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,12 +24,12 @@ from edge_agent.delivery.mqtt import Connection
 from edge_agent.delivery.payloads import Json
 from edge_agent.delivery.sending import Sender
 from edge_agent.delivery.topics import Topics
-from edge_agent.demo_processes import broker, terminate
+from edge_agent.demo_processes import broker, process, terminate
 from edge_agent.demo_room import Recording, Room, missing
 from edge_agent.demo_world import invented, recorded
 from edge_agent.errors import DeliveryError, ModelError, VoiceError
 from edge_agent.sensors.simulated import SimulatedMcu
-from edge_agent.threads import begin, join
+from edge_agent.threads import beside
 
 NODE = "demo"
 QUESTION = "what is the person doing"
@@ -96,13 +94,8 @@ def _board(folder: Path, console: Console) -> Iterator[None]:
     world = invented() if found is None else recorded(found)
     if found is None:
         console.print("[yellow]no recordings at hand: the motion is [bold]simulated[/]")
-    with SimulatedMcu(world.streams, link=folder / "board") as mcu:
-        worker = begin("demo", mcu.run)
-        try:
-            yield
-        finally:
-            worker.stop.set()
-            join([worker], 2.0)
+    with SimulatedMcu(world.streams, link=folder / "board") as mcu, beside("demo", mcu.run):
+        yield
 
 
 @contextmanager
@@ -114,16 +107,12 @@ def _agent(folder: Path, model: Path, settings: Mqtt, room: Room) -> Iterator[No
     )  # fmt: skip
     file.write_text(text, encoding="utf-8")
     command = [sys.executable, "-m", "edge_agent", "run", "-c", str(file)]
-    with log.open("wb") as output:
-        running = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-            env={**os.environ, **room.environment}, start_new_session=True,
-        )  # fmt: skip
-    try:
-        yield
-    finally:
-        if terminate(running) != 0:
-            sys.stderr.write(log.read_text(encoding="utf-8", errors="replace")[-2000:])
+    with process(command, log, room.environment) as running:
+        try:
+            yield
+        finally:
+            if terminate(running) != 0:
+                sys.stderr.write(log.read_text(encoding="utf-8", errors="replace")[-2000:])
 
 
 def _converse(console: Console, room: Room, settings: Mqtt, out: Path) -> int:

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
+BESIDE_END_S = 2.0
+
 
 @dataclass(slots=True)
 class Worker:
@@ -40,6 +42,17 @@ def join(workers: Sequence[Worker], timeout_s: float) -> list[str]:
         if worker.thread.ident is not None:
             worker.thread.join(max(0.0, deadline_s - time.monotonic()))
     return [worker.thread.name for worker in workers if worker.thread.is_alive()]
+
+
+@contextmanager
+def beside(name: str, run: Callable[[threading.Event], None]) -> Iterator[None]:
+    """Run `run(stop)` in a thread during the block, which gives it BESIDE_END_S to end."""
+    worker = begin(name, run)
+    try:
+        yield
+    finally:
+        worker.stop.set()
+        join([worker], BESIDE_END_S)
 
 
 @contextmanager

@@ -194,6 +194,18 @@ class SensorHealth:
     """Of a sensor that has a clock of its own, once the two are related."""
 
 
+class Backoff(Protocol):
+    """Delays between attempts that grow until one succeeds."""
+
+    def next_s(self) -> float:
+        """The next delay in seconds."""
+        ...
+
+    def reset(self) -> None:
+        """Begin again with the shortest delay."""
+        ...
+
+
 class Clock(Protocol):
     """The one seam for time: monotonic inside, wall time only at the edge."""
 

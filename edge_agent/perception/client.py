@@ -12,7 +12,6 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Protocol
 
 from edge_agent.errors import EdgeAgentError, LanguageModelError
 from edge_agent.perception import facts
@@ -21,25 +20,13 @@ from edge_agent.perception.dialog import Turn
 from edge_agent.perception.frames import Frame
 from edge_agent.perception.prompt import normalise_question
 from edge_agent.perception.worker import WorkerProcess, WorkerSettings
-from edge_agent.types import Answer, AnswerSource, Clock, Percept
+from edge_agent.types import Answer, AnswerSource, Backoff, Clock, Percept
 
 LOAD_TIMEOUT_S = 60.0
 HANG_S = 10.0
 """A worker this long behind its deadline hangs, and is replaced."""
 _MARGIN_S = 0.02
 """What is left of a deadline for the way back."""
-
-
-class Backoff(Protocol):
-    """Delays between attempts that grow until one succeeds."""
-
-    def next_s(self) -> float:
-        """The next delay in seconds."""
-        ...
-
-    def reset(self) -> None:
-        """Begin again with the shortest delay."""
-        ...
 
 
 class LanguageClient:

@@ -16,12 +16,12 @@ import threading
 import time
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from edge_agent.errors import ConfigurationError, VoiceError
-from edge_agent.types import Float32
+from edge_agent.types import Backoff, Float32
 from edge_agent.voice.types import Heard
 
 MODULE = "edge_agent.voice.recogniser_main"
@@ -34,18 +34,6 @@ MAX_REPLY_BYTES = 65_536
 MAX_SAMPLES = 120 * 16_000
 _NO_SOUND = np.zeros(0, np.float32)
 _log = logging.getLogger(__name__)
-
-
-class Backoff(Protocol):
-    """Delays between attempts that grow until one succeeds."""
-
-    def next_s(self) -> float:
-        """The next delay in seconds."""
-        ...
-
-    def reset(self) -> None:
-        """Begin again with the shortest delay."""
-        ...
 
 
 class Recogniser:
