@@ -25,7 +25,7 @@ from export.curve_rows import Settings
 from export.readers import Reading, cases_of, conditions, decide, open_language, read, window_of
 from export.scores import regression
 from export.ship import load_trained
-from export.train_heads import load_groups, scalings
+from export.train_heads import scalings
 
 READERS = ("encoder", "fused", "language")
 
@@ -74,7 +74,7 @@ def evaluate(
         "families": families,
         "control_norms": _control_norms([r for found in readings.values() for r in found[:50]]),
         "conformal": {name: conformal(found, name) for name, found in readings.items() if name in HEADS},
-        "calibration": calibrate(trained.student.adapter.fused, load_groups(runs), scalings(runs)),
+        "calibration": calibrate(trained.student.adapter.fused, trained.groups, scalings(runs)),
         "parity": parity.run(folder, trained),
         "folds": _optional(runs.parent / "folds" / "results.json"),
         "sets": [_optional(p) for p in sorted((runs.parent / "sets").glob("*_seed*.json"))],

@@ -33,7 +33,6 @@ from export.networks import language as networks
 from export.ship import Trained
 from export.slot_features import TEST
 from export.student import states_of
-from export.train_heads import load_groups
 
 TOLERANCE = 1e-4
 LABEL_AGREEMENT = 0.99
@@ -134,12 +133,10 @@ def draw_samples(trained: Trained, count: int, seed: int) -> list[Sample]:
 def _features(trained: Trained, count: int, seed: int) -> Features:
     generator = torch.Generator().manual_seed(seed)
     config = trained.student.adapter.config
-    try:
-        groups = [g.part(TEST) for g in load_groups(trained.tokenizer_path.parent).values()]
-    except FileNotFoundError:
+    if not trained.groups:
         return Features(*onnx_writer.adapter_example(trained.student.adapter, count, seed))
     mask = random_mask(count, len(config.slots), generator)
-    return draw(config, groups, mask, generator)[0]
+    return draw(config, [group.part(TEST) for group in trained.groups.values()], mask, generator)[0]
 
 
 def language_difference(

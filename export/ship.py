@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -56,22 +56,32 @@ TEXT = (
 
 @dataclass
 class Trained:
-    """Everything that training left: encoders per slot, and the student with its tokenizer."""
+    """Everything that training left: encoders per slot, the student with its tokenizer, stored features."""
 
     encoders: dict[str, EncoderGraph]
     student: Student
     tokenizer_path: Path
+    groups: Mapping[str, Group] = field(default_factory=dict)
 
 
 def load_trained(runs: Path, stage: str = "instruct") -> Trained:
     """The networks of `runs` in evaluation mode. Raises FileNotFoundError naming what is missing."""
-    tokenizer_path = runs / "tokenizer.json"
-    saved = torch.load(runs / f"{stage}.pt", weights_only=True)
     groups = load_groups(runs)
-    student = make_student(bpe.load(tokenizer_path), config_from(groups), language_of(saved))
-    student.load_state_dict(saved["student"])
+    student = load_student(runs, groups, stage)
     encoders = {slot: _graph(slot, runs, groups) for slot in SLOTS}
-    return Trained(encoders, student.eval(), tokenizer_path)
+    return Trained(encoders, student, _tokenizer(runs), groups)
+
+
+def load_student(runs: Path, groups: Mapping[str, Group], stage: str = "instruct") -> Student:
+    """Adapter and language model of `runs` in evaluation mode. Raises FileNotFoundError."""
+    saved = torch.load(runs / f"{stage}.pt", weights_only=True)
+    student = make_student(bpe.load(_tokenizer(runs)), config_from(groups), language_of(saved))
+    student.load_state_dict(saved["student"])
+    return student.eval()
+
+
+def _tokenizer(runs: Path) -> Path:
+    return runs / "tokenizer.json"
 
 
 def _graph(slot: str, runs: Path, groups: Mapping[str, Group]) -> EncoderGraph:
@@ -108,7 +118,7 @@ def describe(
     trained: Trained, runs: Path, slots: tuple[Slot, ...], *, name: str, version: str, files: dict[str, File]
 ) -> Manifest:
     """The manifest of trained networks, with calibration from the validation split."""
-    fitted = calibrate(trained.student.adapter.fused, load_groups(runs), scalings(runs))
+    fitted = calibrate(trained.student.adapter.fused, trained.groups, scalings(runs))
     language = trained.student.language.config
     adapter = trained.student.adapter.config
     return Manifest(

@@ -9,6 +9,8 @@ import torch
 
 from export.byo.checkpoint import Checkpoint
 from export.byo.estimate import EFFICIENCY, Workload, estimate, flops_per_second
+from export.groups import Group
+from export.networks.adapter import Adapter
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,15 +54,22 @@ def plan(source: Checkpoint, options: argparse.Namespace, rate: float) -> str:
     )
 
 
+def _base(trained: Path) -> tuple[Adapter, list[Group]]:
+    """The adapter that ships and the training part of the stored features, which are not kept whole."""
+    from export.ship import load_student
+    from export.train_heads import load_groups
+
+    found = load_groups(trained)
+    return load_student(trained, found).adapter, [group.part(0) for group in found.values()]
+
+
 def _train_and_write(source: Checkpoint, options: argparse.Namespace) -> None:
     from edge_agent import manifest as manifests
-    from export import ship
     from export.byo import folder, train
-    from export.train_heads import load_groups
     from export.train_language import Settings
 
     trained = options.runs / "shipped"
-    base = ship.load_trained(trained).student.adapter
+    base, training = _base(trained)
     torch.manual_seed(options.seed)
     bound = train.bind(source, base, less_memory=options.less_memory)
     folder.label_tokens(manifests.read(options.base), bound)  # a clash is said before the hours, not after
@@ -68,7 +77,6 @@ def _train_and_write(source: Checkpoint, options: argparse.Namespace) -> None:
         train.STAGE, steps=options.steps, batch=options.batch, lr=options.lr, english=0.0,
         contrast_rows=max(1, options.batch // 4), seed=options.seed, minutes=options.minutes,
     )  # fmt: skip
-    training = [group.part(0) for group in load_groups(trained).values()]
     train.train(bound, training, settings, options.runs / f"byo-{options.checkpoint.name}")
     target = options.folder or Path("models") / options.checkpoint.name
     manifest = folder.write(options.base, target, bound, name=target.name, version=options.version)
