@@ -12,7 +12,6 @@ import argparse
 import contextlib
 import os
 import pty
-import shutil
 import signal
 import socket
 import subprocess
@@ -25,6 +24,7 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks.broker import free_port, program
 from benchmarks.timing import DEFAULT_MODEL, verdict
 from edge_agent import manifest as manifests
 
@@ -39,23 +39,15 @@ WARM_UP_S = 20.0
 BROKER_S = 1.0
 
 
-def free_port() -> int:
-    """A TCP port of the loopback that nobody uses."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
-
-
 @contextlib.contextmanager
 def broker(port: int) -> Iterator[None]:
     """A mosquitto on the loopback, where it is installed; the agent runs without one too."""
-    program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
-    if program is None:
+    if (mosquitto := program()) is None:
         print("  (mosquitto is not installed: measured while the broker is away)")
         yield
         return
     process = subprocess.Popen(
-        [program, "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [mosquitto, "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
         yield

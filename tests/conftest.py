@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-import random
 import shutil
 import socket
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
+from benchmarks.broker import free_port
 
 pytest.register_assert_rewrite("edge_agent.testing")
 
@@ -28,18 +28,6 @@ def wait_for(condition: Callable[[], object], timeout_s: float = 20.0, what: str
         assert time.monotonic() < deadline_s, f"waited {timeout_s} s for {what}"
         never.wait(0.02)
     return value
-
-
-def free_port() -> int:
-    """A port that nobody has now, below those that the system gives to outgoing connections (32768 on).
-
-    There a client that tries again and again while its broker is away would get the broker's own port in
-    the end: it would be connected to itself, and the broker could not begin.
-    """
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
 
 
 class Mosquitto:

@@ -6,10 +6,11 @@ import csv
 import itertools
 import os
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -21,6 +22,7 @@ from edge_agent.types import Conditioning, Percept, TaskPercept
 
 DATA = Path(os.environ.get("EDGE_AGENT_DATA", Path(__file__).parents[2] / "shared" / "data"))
 S = 1_000_000_000
+ZONE = ZoneInfo("Europe/Brussels")
 NOTHING = Conditioning(None, None)  # type: ignore[arg-type]  # nobody words these percepts
 SLOTS = ("imu_watch", "audio", "air", "room")
 HEADS = {
@@ -46,6 +48,23 @@ _DESCRIPTIONS = {
     "imu_watch": ("imu", "the watch"), "audio": ("audio", "the microphone"),
     "air": ("environment", "the air sensor"), "room": ("environment", "the room sensors"),
 }  # fmt: skip
+
+
+class LocalTime:
+    """Moments and spans as people in ZONE say them, seen from `now_ns` (wall ns)."""
+
+    now_ns: int
+
+    def local(self, back: int, hour: int, minute: int = 0) -> int:
+        today = datetime.fromtimestamp(self.now_ns // S, UTC).astimezone(ZONE).date()
+        at = datetime(today.year, today.month, today.day, hour, minute, tzinfo=ZONE) - timedelta(days=back)
+        return int(at.timestamp()) * S
+
+    def span(self, make: Callable[[Callable[..., int]], tuple[int, int | None]]) -> tuple[int, int]:
+        """Seconds before now where the start is negative; until now where the end is None."""
+        start, end = make(self.local)
+        start = self.now_ns + start * S if start < 0 else start
+        return start, min(end or self.now_ns, self.now_ns)
 
 
 def manifest() -> Manifest:

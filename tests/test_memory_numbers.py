@@ -10,16 +10,15 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import pytest
 from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from memory_checks import clock_words, invented, utc_ns
-from memory_world import DATA, NOTHING, SLOTS, S, manifest
+from memory_world import DATA, NOTHING, SLOTS, ZONE, LocalTime, S, manifest
 from test_memory_store import WALL, SetClock
 
 from edge_agent.clock import ManualClock
@@ -33,7 +32,6 @@ from edge_agent.memory.recall import Recall
 from edge_agent.memory.store import Bounds, Store
 from edge_agent.types import Answer, AnswerSource, Percept
 
-ZONE = ZoneInfo("Europe/Brussels")
 MINUTE = 60 * S
 MEASURE = Measure("temperature", "degrees", sensors=("air",))
 FACTS = {
@@ -84,15 +82,10 @@ def numbers() -> Manifest:
 
 
 @dataclass
-class World:
+class World(LocalTime):
     rows: list[tuple[int, dict[str, float]]]
     recall: Recall
     now_ns: int
-
-    def local(self, back: int, hour: int, minute: int = 0) -> int:
-        today = datetime.fromtimestamp(self.now_ns // S, UTC).astimezone(ZONE).date()
-        at = datetime(today.year, today.month, today.day, hour, minute, tzinfo=ZONE) - timedelta(days=back)
-        return int(at.timestamp()) * S
 
     def values(self, name: str, span: tuple[int, int]) -> list[tuple[int, float]]:
         """What was measured in the minutes that began in a span."""

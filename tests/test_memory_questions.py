@@ -7,9 +7,8 @@ import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -18,6 +17,8 @@ from memory_checks import invented
 from memory_world import (
     HEADS,
     SLOTS,
+    ZONE,
+    LocalTime,
     Moment,
     S,
     generated_days,
@@ -37,7 +38,6 @@ from edge_agent.memory.spells import Hold
 from edge_agent.memory.store import Store
 from edge_agent.types import Answer, AnswerSource
 
-ZONE = ZoneInfo("Europe/Brussels")
 GAP_NS, JOIN_NS, HOLD_NS = 180 * S, 120 * S, 60 * S
 ASKED = {
     "seated": "the person seated", "sitting_down": "the person sitting down", "walking": "the person walking",
@@ -61,21 +61,11 @@ SPANS = (
 
 
 @dataclass
-class World:
+class World(LocalTime):
     day: list[Moment]
     recall: Recall
     store: Store
     now_ns: int
-
-    def local(self, back: int, hour: int, minute: int = 0) -> int:
-        today = datetime.fromtimestamp(self.now_ns // S, UTC).astimezone(ZONE).date()
-        at = datetime(today.year, today.month, today.day, hour, minute, tzinfo=ZONE) - timedelta(days=back)
-        return int(at.timestamp()) * S
-
-    def span(self, make) -> tuple[int, int]:
-        start, end = make(self.local)
-        start = self.now_ns + start * S if start < 0 else start
-        return start, min(end or self.now_ns, self.now_ns)
 
     def expected(self, head: str, labels, span: tuple[int, int]):
         return stretches(self.day, head, labels, span, GAP_NS, JOIN_NS, HOLD_NS)

@@ -10,13 +10,11 @@ import random
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from zoneinfo import ZoneInfo
 
 import pytest
 from memory_checks import clock_words, invented, length_words, utc_ns
-from memory_world import Moment, S, Stretch, stretches, watched_ns
+from memory_world import ZONE, LocalTime, Moment, S, Stretch, stretches, watched_ns
 from recorded_day import CONFIGURED, FIRST, HOP_S, RecordedDay
 
 from edge_agent.clock import ManualClock
@@ -28,7 +26,6 @@ from edge_agent.memory.store import Store
 from edge_agent.types import Answer, AnswerSource
 
 pytestmark = pytest.mark.e2e
-ZONE = ZoneInfo("Europe/Brussels")
 GAP_NS, JOIN_NS, HOLD_NS = round(3 * HOP_S) * S, round(2 * HOP_S) * S, 60 * S
 Day = Callable[..., int]
 SPANS: tuple[tuple[str, Callable[[Day], tuple[int, int | None]]], ...] = (
@@ -132,21 +129,11 @@ KINDS = (*TIMED, *TIMED, "head", "all", "unusual", "available", "all_sensors")
 
 
 @dataclass
-class World:
+class World(LocalTime):
     day: list[Moment]
     """head -> what was read; "@audio" -> whether there were data; "novel head" -> its novel readings."""
     recall: Recall
     now_ns: int
-
-    def local(self, back: int, hour: int, minute: int = 0) -> int:
-        today = datetime.fromtimestamp(self.now_ns // S, UTC).astimezone(ZONE).date()
-        at = datetime(today.year, today.month, today.day, hour, minute, tzinfo=ZONE) - timedelta(days=back)
-        return int(at.timestamp()) * S
-
-    def span(self, make: Callable[[Day], tuple[int, int | None]]) -> tuple[int, int]:
-        start, end = make(self.local)
-        start = self.now_ns + start * S if start < 0 else start
-        return start, min(end or self.now_ns, self.now_ns)
 
     def found(self, head: str, labels: list[str], span: tuple[int, int]) -> list[Stretch]:
         return stretches(self.day, head, labels, span, GAP_NS, JOIN_NS, HOLD_NS)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Mosquitto, wait_for
+from delivering_thread import at_work
 from hypothesis import given
 from hypothesis import strategies as st
 from listening import Listener
@@ -32,16 +33,8 @@ PROTOCOLS = pytest.mark.parametrize("protocol", ["5", "3.1.1"])
 def running(settings: Mqtt, **more: object) -> Iterator[Publisher]:
     more = {"backoff": FullJitter(0.05, 0.2), **more}
     publisher = Publisher(settings, client_id="agent-n", birth=BIRTH, will=WILL, **more)  # type: ignore[arg-type]
-    stop = threading.Event()
-    thread = threading.Thread(target=publisher.run, args=(stop,), daemon=True)
-    thread.start()
-    try:
+    with at_work(publisher, 5):
         yield publisher
-    finally:
-        stop.set()
-        publisher.wake()
-        thread.join(5)
-        assert not thread.is_alive()
 
 
 def local(port: int, **more: object) -> Mqtt:

@@ -24,6 +24,7 @@ import numpy as np
 import pytest
 from broker_ear import Ear, Proxy, all_heard, duplicates
 from conftest import ROOT, Mosquitto, wait_for
+from delivering_thread import at_work
 
 from benchmarks import backlog, crash, crash_process
 from edge_agent.clock import SystemClock
@@ -78,17 +79,8 @@ def delivering(folder: Path, port: int, limits: Limits = LIMITS, **more: object)
     )  # fmt: skip
     publisher.open()
     assert publisher.outbox is outbox, publisher.status.storage
-    stop = threading.Event()
-    thread = threading.Thread(target=publisher.run, args=(stop,), daemon=True)
-    thread.start()
-    try:
+    with at_work(publisher, 15):
         yield publisher
-    finally:
-        stop.set()
-        publisher.wake()
-        thread.join(15)
-        publisher.close()
-        assert not thread.is_alive()
 
 
 def accept(publisher: Publisher, message: Message) -> str:

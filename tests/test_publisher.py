@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Mosquitto, wait_for
+from delivering_thread import at_work
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
@@ -30,17 +31,8 @@ def delivering(folder: Path, settings: Mqtt, count: int) -> Iterator[Publisher]:
     publisher = Publisher(settings, client_id="n", outbox=outbox, backoff=FullJitter(30, 30))
     publisher.open()
     outbox.accept_all([Message("edge/n/x", b"%d" % n) for n in range(count)])
-    stop = threading.Event()
-    thread = threading.Thread(target=publisher.run, args=(stop,), daemon=True)
-    thread.start()
-    try:
+    with at_work(publisher):
         yield publisher
-    finally:
-        stop.set()
-        publisher.wake()
-        thread.join(10)
-        publisher.close()
-        assert not thread.is_alive()
 
 
 def packets(wire: socket.socket) -> Iterator[bytes]:

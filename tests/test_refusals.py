@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from broker_refusing import ACCEPTED, PACKET_TOO_LARGE, QUOTA_EXCEEDED, RefusingBroker
 from conftest import Mosquitto, wait_for
+from delivering_thread import at_work
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -34,17 +35,8 @@ def delivering(folder: Path, port: int, limits: Limits = LIMITS) -> Iterator[Pub
         backoff=FullJitter(0.05, 0.2), quota_backoff=FullJitter(0.01, 0.05),
     )  # fmt: skip
     publisher.open()
-    stop = threading.Event()
-    thread = threading.Thread(target=publisher.run, args=(stop,), daemon=True)
-    thread.start()
-    try:
+    with at_work(publisher):
         yield publisher
-    finally:
-        stop.set()
-        publisher.wake()
-        thread.join(10)
-        publisher.close()
-        assert not thread.is_alive()
 
 
 def say(n: int, size: int = 10, kind: Kind = Kind.EVENT) -> Message:

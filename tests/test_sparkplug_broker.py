@@ -7,7 +7,6 @@ assertion by its id; a group names those that it must have looked at.
 import os
 import random
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 from broker_ear import Proxy
 from conftest import Mosquitto, free_port, wait_for
+from delivering_thread import at_work
 from sparkplug_host import REBIRTH, Host, HostClient, rows
 from sparkplug_wire import command, decode, metric
 from sparkplug_words import OUTLINE, T0_MS, TOPICS, answer, event, health, percept, sensor
@@ -51,17 +51,8 @@ def running(
         backoff=FullJitter(0.05, 0.2),
     )
     node.open()
-    stop = threading.Event()
-    thread = threading.Thread(target=node.run, args=(stop,), daemon=True)
-    thread.start()
-    try:
+    with at_work(node):
         yield node
-    finally:
-        stop.set()
-        node.wake()
-        thread.join(10)
-        node.close()
-        assert not thread.is_alive()
 
 
 def looked_at(host: Host, *ids: str) -> None:
