@@ -31,20 +31,23 @@ class UnlikeError(ValueError):
 def fill(network: nn.Module, path: Path, graph: nn.Module, write: Callable[[Path], None]) -> None:
     """Set every parameter and buffer of `network` from the file at `path`; other parts of `graph` are spoilt.
 
-    write: exports `graph`, which `network` is part of, with its weights of that moment. Batch norms come back
-    as their effect: scale and shift are in the convolution before and in the bias. What the graph does not
-    use is not in the file: whoever fills a network compares what it then says with the file (parity.py).
+    write: exports `graph`, which `network` is part of, with its weights of that moment. A batch norm that was
+    merged into the convolution before it comes back as its effect, which is there and in the bias. What the
+    graph does not use is not in the file: whoever fills a network compares what it then says with the file
+    (parity.py).
     Raises UnlikeError for another graph.
     """
     _make_known(graph)
     with tempfile.TemporaryDirectory() as scratch:
         write(Path(scratch) / "known.onnx")
-        pairs = list(_pairs(onnx.load(Path(scratch) / "known.onnx"), onnx.load(path), path))
+        known, wanted = onnx.load(Path(scratch) / "known.onnx"), onnx.load(path)
+    pairs = list(_pairs(known, wanted, path))
     by_size: dict[int, list[Pair]] = {}
     for pair in pairs:
         by_size.setdefault(pair[0].size, []).append(pair)
     rows = {row.tobytes(): wanted for pair in pairs for row, wanted in _rows(*pair)}
     with torch.no_grad():
+        _whole_norms(network, known, wanted)
         for tensor in _learned(network):
             found = _whole(tensor.numpy(), by_size.get(tensor.numel(), []))
             if found is None:
@@ -64,6 +67,21 @@ def _make_known(network: nn.Module) -> None:
             assert norm.running_var is not None
             norm.running_mean.zero_()
             norm.running_var.fill_(1.0 - norm.eps)
+
+
+def _whole_norms(network: nn.Module, known: onnx.ModelProto, wanted: onnx.ModelProto) -> None:
+    """Batch norms that were not merged: the known graph's biases say which node is which."""
+    here, there = _constants(known), _constants(wanted)
+    for node, other in zip(known.graph.node, wanted.graph.node, strict=True):
+        if node.op_type != "BatchNormalization":
+            continue
+        _, scale, _, mean, variance = other.input
+        bias = torch.tensor(here[node.input[2]])
+        for norm in _batch_norms(network):
+            if torch.equal(norm.bias, bias):
+                norm.weight.copy_(torch.tensor(there[scale]))
+                norm.running_mean.copy_(torch.tensor(there[mean]))  # type: ignore[union-attr]  # it has them
+                norm.running_var.copy_(torch.tensor(there[variance]))  # type: ignore[union-attr]
 
 
 def _learned(network: nn.Module) -> Iterator[torch.Tensor]:

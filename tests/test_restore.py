@@ -23,16 +23,16 @@ from export.train_heads import load_heads
 SHIPPED = ROOT / "models" / "iotlm-7m"
 
 
-CONFIG = EncoderConfig("imu", 5)
-SHAPE = (100, 6)
+IMU = EncoderConfig("imu", 5)
+SHAPES = {"imu": (100, 6), "audio": (99, 64)}
 
 
-def exported(network: nn.Module, path: Path) -> EncoderGraph:
+def exported(network: nn.Module, path: Path, shape: tuple[int, int]) -> EncoderGraph:
     """As a slot of one head ships."""
     torch.manual_seed(7)
     novelty = Novelty.fit(torch.randn(60, 128), torch.randn(60, 5), torch.arange(60) % 5)
     graph = EncoderGraph(network, [novelty.limited_by(torch.randn(9, 128), torch.randn(9, 5))], [slice(0, 5)])
-    onnx_writer.write_encoder(path, graph, SHAPE)
+    onnx_writer.write_encoder(path, graph, shape)
     return graph
 
 
@@ -41,30 +41,37 @@ def trained(config: EncoderConfig) -> nn.Module:
     torch.manual_seed(1)
     network = build(config)
     with torch.no_grad():
-        network(3 * torch.randn(64, *SHAPE) + 1, torch.ones(64, 6))
+        network(*some(SHAPES[config.kind]))
     return network.eval()
 
 
-def test_an_encoder_comes_back(tmp_path):
-    wanted, found = trained(CONFIG), build(CONFIG)
-    exported(wanted, tmp_path / "wanted.onnx")
-    graph = exported(found, tmp_path / "found.onnx")
+def some(shape: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
+    return 3 * torch.randn(32, *shape) + 1, torch.ones(32, shape[1])
+
+
+@pytest.mark.parametrize("config", [IMU, EncoderConfig("audio", 5)], ids=("merged", "whole"))
+def test_an_encoder_comes_back(tmp_path, config):
+    """Batch norms are merged into convolutions, and stay whole behind a matrix product."""
+    wanted, found, shape = trained(config), build(config), SHAPES[config.kind]
+    exported(wanted, tmp_path / "wanted.onnx", shape)
+    graph = exported(found, tmp_path / "found.onnx", shape)
     onnx_reader.fill(
-        found, tmp_path / "wanted.onnx", graph, lambda p: onnx_writer.write_encoder(p, graph, SHAPE)
+        found, tmp_path / "wanted.onnx", graph, lambda p: onnx_writer.write_encoder(p, graph, shape)
     )
-    x, mask = torch.randn(8, *SHAPE), torch.ones(8, 6)
+    x, mask = some(shape)
     with torch.no_grad():
         for a, b in zip(wanted(x, mask), found.eval()(x, mask), strict=True):
             torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
 
 
 def test_another_network_than_the_file_holds_is_refused(tmp_path):
-    exported(trained(CONFIG), tmp_path / "wanted.onnx")
-    other = build(EncoderConfig("series", 5, shape=SHAPE))
-    graph = exported(other, tmp_path / "other.onnx")
+    shape = SHAPES["imu"]
+    exported(trained(IMU), tmp_path / "wanted.onnx", shape)
+    other = build(EncoderConfig("series", 5, shape=shape))
+    graph = exported(other, tmp_path / "other.onnx", shape)
     with pytest.raises(onnx_reader.UnlikeError, match="operations"):
         onnx_reader.fill(
-            other, tmp_path / "wanted.onnx", graph, lambda p: onnx_writer.write_encoder(p, graph, SHAPE)
+            other, tmp_path / "wanted.onnx", graph, lambda p: onnx_writer.write_encoder(p, graph, shape)
         )
 
 
