@@ -22,7 +22,7 @@ from tqdm import tqdm
 from edge_agent import manifest as manifests
 from edge_agent.manifest import Manifest, Slot
 from edge_agent.perception.encoders import input_shape
-from export import onnx_reader, onnx_writer, parity, slot_folds, train_encoders
+from export import onnx_reader, onnx_writer, parity, train_encoders
 from export import tokenizer as bpe
 from export.catalog import SLOTS, heads_of
 from export.networks.adapter import Adapter
@@ -152,7 +152,7 @@ def tables(evaluation: Path, runs: Path) -> None:
     if found["unseen"]:
         _write(runs / "unseen" / "results.json", found["unseen"])
     for result in found["sets"]:
-        _write(runs / "sets" / f"{slot_folds.study_of(result)}_seed{result['seed']}.json", result)
+        _write(runs / "sets" / f"{result['study']}_seed{result['seed']}.json", result)
     if found["bench"]:
         _write(runs / "bench.json", found["bench"])
 

@@ -77,16 +77,6 @@ def studies() -> dict[str, Study]:
     return found
 
 
-def study_of(result: Mapping[str, Any]) -> str:
-    """The name of the study that has written a result, by what it says of its set."""
-    for name, study in studies().items():
-        info = study.head.reader.INFO
-        said = {"set": info.name, "task": info.task, "split": info.split, "reference": info.reference}
-        if said.items() <= result.items():
-            return name
-    raise ValueError(f"no study of {result['set']} for {result['task']} is known")
-
-
 def run(name: str, study: Study, seed: int = 0) -> dict[str, Any]:
     """Every fold of one set. Raises DatasetMissingError without the recordings."""
     reader = study.head.reader
@@ -98,7 +88,7 @@ def run(name: str, study: Study, seed: int = 0) -> dict[str, Any]:
         _fold(replace(study.slot, name=name), head, samples, fold, seed) for fold in tqdm(folds, desc=name)
     ]
     return {
-        "set": info.name, "task": info.task, "modality": info.modality, "kind": info.kind,
+        "study": name, "set": info.name, "task": info.task, "modality": info.modality, "kind": info.kind,
         "licence_class": info.licence_class, "split": info.split, "reference": info.reference,
         "windows": len(samples), "seed": seed, "folds": results, "summary": summarise(results),
     }  # fmt: skip
