@@ -13,8 +13,9 @@ from edge_agent.delivery import tls
 from edge_agent.delivery.backoff import FullJitter
 from edge_agent.delivery.message import Kind
 from edge_agent.delivery.mqtt import Connection
-from edge_agent.delivery.outbox import Limits, Outbox
+from edge_agent.delivery.outbox import Outbox
 from edge_agent.delivery.payloads import ModelId
+from edge_agent.delivery.room import Limits
 from edge_agent.delivery.sparkplug import messages as sparkplug
 from edge_agent.delivery.sparkplug.servers import Servers
 from edge_agent.delivery.subscription import Subscription

@@ -26,7 +26,8 @@ from edge_agent.config_sparkplug import Sparkplug
 from edge_agent.delivery.backoff import FullJitter
 from edge_agent.delivery.message import Kind
 from edge_agent.delivery.mqtt import MAX_PACKET_BYTES
-from edge_agent.delivery.outbox import Limits, Outbox
+from edge_agent.delivery.outbox import Outbox
+from edge_agent.delivery.room import Limits
 from edge_agent.delivery.sparkplug.node import EdgeNode
 
 PROTOCOLS = pytest.mark.parametrize("protocol", ["5", "3.1.1"])
