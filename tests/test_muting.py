@@ -295,9 +295,8 @@ def test_every_kind_of_sensor_is_closed_and_opened_again(
     """The microphone needs a process of its own: tests/test_commands_agent.py mutes it over MQTT."""
     neighbour = "[[sensor]]\nkind = 'i2c'\nname = 'room'\nchip = 'd6t'\nbus = 'simulated'\n"
     with Listener(broker.port) as listener, contextmanager(KINDS[kind])(tmp_path, listener) as device:
-        file = configuration(
-            tmp_path, random_model, broker.port, sensors=f"[[sensor]]\n{device.table}\n{neighbour}"
-        )
+        tables = f"[[sensor]]\n{device.table}\n{neighbour}"
+        file = configuration(tmp_path, random_model, broker.port, sensors=tables, health_s=0.2)
         port = str(tmp_path / "port")
         before = opened(port)
         owner = "board" if kind == "board" else device.name
@@ -322,7 +321,7 @@ def test_every_kind_of_sensor_is_closed_and_opened_again(
                 return [b for m in since if (b := json.loads(m.payload))["samples"] > told["samples"]]
 
             assert wait_for(back, what="the return")[0]["state"] == "online"  # type: ignore[index]
-            calm = listener.wait(f"{NODE}/sensor/room/state", lambda m: m["samples"] > room["samples"] + 8)
+            calm = listener.wait(f"{NODE}/sensor/room/state", lambda m: m["samples"] > room["samples"] + 4)
             assert {body["state"] for body in listener.on(f"{NODE}/sensor/room/state")} <= {
                 "online",
                 "offline",
