@@ -85,8 +85,8 @@ def test_what_is_shown_fits_a_terminal_and_says_what_is_wrong():
 
 
 @pytest.mark.e2e
-def test_it_shows_a_whole_agent(broker: Mosquitto, random_model: Path, tmp_path: Path, capsys):
-    file = configuration(tmp_path, random_model, broker.port, sensors=SOUND + ROOM, health_s=0.2)
+def test_it_shows_a_whole_agent(broker: Mosquitto, shipped_model: Path, tmp_path: Path, capsys):
+    file = configuration(tmp_path, shipped_model, broker.port, sensors=SOUND + ROOM, health_s=0.2)
     allowing(file, "status")
     with Listener(broker.port) as listener, AgentProcess(file):
         listener.wait(f"{NODE}/percept", lambda m: m["present"] == ["audio"], STARTS_S)
