@@ -23,8 +23,9 @@ from benchmarks.ear import Ear
 from edge_agent.clock import SystemClock
 from edge_agent.config import Mqtt
 from edge_agent.delivery.message import Kind, Message
-from edge_agent.delivery.outbox import Limits, Outbox
+from edge_agent.delivery.outbox import Outbox
 from edge_agent.delivery.publisher import Publisher
+from edge_agent.delivery.room import Limits
 
 A_DAY = 86_400
 MAX_BYTES = 256 * 1024 * 1024

@@ -23,8 +23,9 @@ from edge_agent.clock import SystemClock
 from edge_agent.config import Mqtt
 from edge_agent.delivery.backoff import FullJitter
 from edge_agent.delivery.message import Kind, Message
-from edge_agent.delivery.outbox import Limits, Outbox
+from edge_agent.delivery.outbox import Outbox
 from edge_agent.delivery.publisher import Publisher
+from edge_agent.delivery.room import Limits
 
 OPENING_S = 0.05
 """One in five dies within this time of its birth, most likely while it opens the file."""

@@ -23,8 +23,9 @@ from benchmarks.broker import Broker, program
 from edge_agent.clock import SystemClock
 from edge_agent.config import Mqtt
 from edge_agent.delivery.message import Kind, Message
-from edge_agent.delivery.outbox import Limits, Outbox
+from edge_agent.delivery.outbox import Outbox
 from edge_agent.delivery.publisher import Publisher
+from edge_agent.delivery.room import Limits
 
 TARGET_RATIO = 0.5
 BATCH = 100

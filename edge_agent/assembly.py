@@ -9,11 +9,13 @@ from pathlib import Path
 from edge_agent import manifest as manifests
 from edge_agent.clock import NS_PER_S, PacingClock, SystemClock
 from edge_agent.config import Config, Mqtt
-from edge_agent.delivery import mqtt
+from edge_agent.delivery import tls
 from edge_agent.delivery.backoff import FullJitter
 from edge_agent.delivery.message import Kind
-from edge_agent.delivery.outbox import Limits, Outbox
+from edge_agent.delivery.mqtt import Connection
+from edge_agent.delivery.outbox import Outbox
 from edge_agent.delivery.payloads import ModelId
+from edge_agent.delivery.room import Limits
 from edge_agent.delivery.sparkplug import messages as sparkplug
 from edge_agent.delivery.sparkplug.servers import Servers
 from edge_agent.delivery.subscription import Subscription
@@ -120,7 +122,7 @@ def check(config: Config) -> Manifest:
     """
     manifest = manifests.read(config.model.path)
     make_sensors(config, manifest, SystemClock())
-    mqtt.check(config.mqtt)
+    tls.check(config.mqtt)
     if config.sparkplug.enabled:
         sparkplug.require()
     requirements.require(config, manifest)
@@ -188,7 +190,7 @@ def absences(config: Config) -> Iterator[str]:
             if not Path(path).exists():
                 yield f'sensor "{sensor.name}": {path} is not there now; the agent will wait for it'
     for broker in _brokers(config):
-        probe = mqtt.Connection(broker, client_id=f"edge-check-{config.node.name}")
+        probe = Connection(broker, client_id=f"edge-check-{config.node.name}")
         try:
             probe.open()
             probe.await_consent(lambda: False)

@@ -37,11 +37,11 @@ def add(commands: Any, command: Callable[..., Any], config_option: Callable[[Any
 def _status(options: argparse.Namespace) -> int:
     from edge_agent.cli_ask import broker_of
     from edge_agent.delivery.ids import new_id
-    from edge_agent.delivery.inquiry import Inquiry
+    from edge_agent.delivery.inquiry import look
 
     broker, name = broker_of(options)
     identity = new_id(time.time_ns())
-    found = Inquiry(broker, name, identity=identity, timeout_s=options.timeout).status()
+    found = look(broker, name, identity=identity, timeout_s=options.timeout)
     if options.json:
         print(json.dumps(found, ensure_ascii=False))
         return 0

@@ -173,7 +173,7 @@ class Publish(Frozen):
     percept_interval_s: float = Field(
         1.0, ge=0, le=3600, description="seconds between percepts; 0: one for each window"
     )
-    health_interval_s: float = Field(10.0, ge=1, le=3600, description="seconds between health reports")
+    health_interval_s: float = Field(10.0, ge=0.1, le=3600, description="seconds between health reports")
     event_hold_s: float = Field(
         1.0, ge=0, le=60, description="seconds a label must hold before it is published as an event"
     )

@@ -104,8 +104,8 @@ class TaskPercept:
     """The fast path's calibrated result for one head.
 
     `possible` is the conformal set: the labels that cannot be ruled out. `probability` belongs to `label`;
-    `known` is False where the probability lies under the manifest's threshold or the input is novel, and the
-    agent must then say that it does not know.
+    `novel` is True where `novelty` exceeds the manifest's threshold; `known` is False there, and where the
+    probability lies under its own, and the agent must then say that it does not know.
     """
 
     task: str
@@ -116,6 +116,7 @@ class TaskPercept:
     novelty: float
     known: bool
     possible: tuple[str, ...] = ()
+    novel: bool = False
 
 
 @dataclass(frozen=True, slots=True)

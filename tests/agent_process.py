@@ -23,9 +23,18 @@ NODE = "edge/kitchen"
 
 
 def configuration(
-    folder: Path, model: Path, port: int, *, sensors: str | None = None, mqtt: str = ""
+    folder: Path,
+    model: Path,
+    port: int,
+    *,
+    sensors: str | None = None,
+    mqtt: str = "",
+    health_s: float = 1.0,
 ) -> Path:
-    """Write an agent's configuration; `sensors` in TOML, by default the board and a simulated microphone."""
+    """Write an agent's configuration; `sensors` in TOML, by default the board and a simulated microphone.
+
+    All sensor states come again every `health_s`: a test that waits for the next one waits so long.
+    """
     board = f"""
 [[sensor]]
 kind = "serial"
@@ -51,7 +60,7 @@ port = {port}
 commands = ["ask"]
 {mqtt}
 [publish]
-health_interval_s = 1.0
+health_interval_s = {health_s}
 percept_interval_s = 0.5
 event_hold_s = 0.0
 sentence_interval_s = 0.5

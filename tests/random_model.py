@@ -174,17 +174,25 @@ def shared(slots: tuple[str, ...] = SLOTS) -> RandomModel:
     """One folder for a whole test run; tests that change it take a copy."""
     folder = Path(tempfile.mkdtemp(prefix="random-model-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return write_model(folder, slots=slots)
+    return write_model(folder, slots=slots, base=None if slots == SLOTS else shared())
 
 
-def write_model(folder: Path, seed: int = 0, slots: tuple[str, ...] = SLOTS) -> RandomModel:
-    """Encoders, adapter, language model and, last, the manifest."""
-    language = write_language(folder, seed=seed)
+def write_model(
+    folder: Path, seed: int = 0, slots: tuple[str, ...] = SLOTS, base: RandomModel | None = None
+) -> RandomModel:
+    """Encoders, adapter, language model and, last, the manifest; what `base` has of them is copied."""
+    if base is None:
+        language = write_language(folder, seed=seed)
+    else:
+        shutil.copytree(base.folder, folder, dirs_exist_ok=True)
+        language = replace(base.language, folder=folder)
     torch.manual_seed(seed)
-    built = {slot: _encoder(slot) for slot in slots}
-    for slot, module in built.items():
-        shape = input_shape(describe_slot(slot, N_TOKENS[slot]))
-        onnx_writer.write_encoder(folder / f"{slot}.onnx", module, shape)
+    built: dict[str, torch.nn.Module] = {} if base is None else dict(base.encoders)
+    for slot in slots:
+        if slot not in built:
+            built[slot] = _encoder(slot)
+            shape = input_shape(describe_slot(slot, N_TOKENS[slot]))
+            onnx_writer.write_encoder(folder / f"{slot}.onnx", built[slot], shape)
     adapter = _adapter(slots)
     onnx_writer.write_adapter(folder / "adapter.onnx", adapter)
     manifest = make_manifest(folder, slots)

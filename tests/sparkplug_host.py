@@ -58,6 +58,8 @@ class Host:
         self._seq = 0
         self._bd_seq: int | None = None
         self._aliases: dict[int, tuple[str, str]] = {}
+        self._templates: dict[str, tuple[dict[str, int], dict[str, int]]] = {}
+        """Definition -> the types of its members, and of its parameters."""
 
     def hold(self, condition: object, *ids: str, why: object = "") -> None:
         assert condition, f"{', '.join(ids)}: {why}"
@@ -142,7 +144,7 @@ class Host:
     def _birth(self, one: Heard) -> None:
         metrics = one.body["metrics"]
         if one.what == "NBIRTH":
-            self._aliases = {}
+            self._aliases, self._templates = {}, {}
             self._node_birth({m.get("name"): m for m in metrics})
         else:
             self.hold("" in self.devices, "message-flow-device-birth-publish-nbirth-wait")
@@ -227,6 +229,8 @@ class Host:
             value = found[next(iter(fields))] if fields else None
             if "dataset" in found:
                 self._table(found["dataset"])
+            if "template" in found:
+                self._template(one.what, name, found["template"])
             quality = self._quality(found, told.qualities.get(name, 192))
             one.metrics[name] = value
             if found.get("is_historical"):
@@ -269,6 +273,52 @@ class Host:
         for row in table.get("rows", []):
             kinds = [next(iter(cell)) for cell in row["elements"]]
             self.hold(kinds == [PLAIN_OF[kind] for kind in types], "payloads-template-dataset-value", why=row)
+
+    def _template(self, what: str, name: str, template: dict[str, Any]) -> None:
+        self.hold("is_definition" in template, "payloads-template-is-definition")
+        members = {one["name"]: one["datatype"] for one in template["metrics"]}
+        for one in template["metrics"]:
+            self.hold("timestamp" in one, "payloads-name-birth-data-requirement", why=one)
+            values = VALUES & set(one)
+            self.hold(
+                values == (set() if one.get("is_null") else {PLAIN_OF[one["datatype"]]}),
+                "payloads-metric-datatype-value", why=one,
+            )  # fmt: skip
+        parameters = {}
+        for one in template["parameters"]:
+            self.hold(one.get("name"), "payloads-template-parameter-name-required",
+                      "payloads-template-parameter-name-type")  # fmt: skip
+            self.hold(one.get("type") in BASIC, "payloads-template-parameter-type-req",
+                      "payloads-template-parameter-type-value",
+                      "payloads-template-parameter-value-type")  # fmt: skip
+            self.hold(PLAIN_OF[one["type"]] in one, "payloads-template-parameter-value", why=one)
+            parameters[one["name"]] = one["type"]
+        if template["is_definition"]:
+            self.hold(what == "NBIRTH", "payloads-template-definition-nbirth-only", why=what)
+            self.hold("template_ref" not in template, "payloads-template-definition-ref",
+                      "payloads-template-ref-definition", "payloads-template-definition-is-definition",
+                      "payloads-template-is-definition-definition")  # fmt: skip
+            self._templates[name.removeprefix("_types_/")] = members, parameters
+            return
+        self.hold(template.get("template_ref"), "payloads-template-instance-ref",
+                  "payloads-template-ref-instance", "payloads-template-instance-is-definition",
+                  "payloads-template-is-definition-instance")  # fmt: skip
+        self.hold(template["template_ref"] in self._templates, "payloads-template-definition-nbirth",
+                  "topics-nbirth-templates", why=template)  # fmt: skip
+        known, takes = self._templates[template["template_ref"]]
+        self.hold(members.items() <= known.items(), "payloads-template-instance-members",
+                  "payloads-template-definition-members", why=members)  # fmt: skip
+        self.hold(parameters.items() <= takes.items(), "payloads-template-instance-parameters",
+                  "payloads-template-definition-parameters", why=parameters)  # fmt: skip
+        if what == "DBIRTH":
+            self.hold(members == known, "payloads-template-instance-members-birth", why=members)
+
+
+def members(template: dict[str, Any]) -> dict[str, Any]:
+    """Name -> value of the members of a decoded template; None: null."""
+    return {
+        one["name"]: next((one[kind] for kind in PLAIN if kind in one), None) for one in template["metrics"]
+    }
 
 
 def rows(table: dict[str, Any]) -> list[tuple[Any, ...]]:

@@ -24,8 +24,13 @@ _METRIC: dict[int, Any] = {
     1: "name", 2: "alias", 3: "timestamp", 4: "datatype", 5: "is_historical", 6: "is_transient", 7: "is_null",
     9: ("properties", _PROPERTIES), **dict(enumerate(PLAIN, 10)), 16: "bytes", 17: ("dataset", _DATA_SET),
 }  # fmt: skip
+_METRIC[18] = ("template", {
+    1: "version", 2: ("*metrics", _METRIC),
+    3: ("*parameters", {1: "name", 2: "type", **dict(enumerate(PLAIN, 3))}),
+    4: "template_ref", 5: "is_definition",
+})  # fmt: skip
 _PAYLOAD = {1: "timestamp", 2: ("*metrics", _METRIC), 3: "seq", 4: "uuid", 5: "body"}
-_TEXTS = {"name", "string", "*keys", "*columns", "uuid"}
+_TEXTS = {"name", "string", "*keys", "*columns", "uuid", "version", "template_ref"}
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:

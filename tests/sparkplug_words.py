@@ -29,7 +29,8 @@ def percept(label: str | None, at_s: float = 0.0, probability: float = 0.9, **mo
     task = {
         "label": label, "probability": probability,
         "probabilities": {"walking": probability, "seated": round(1 - probability, 4)},
-        "alpha": {"imu": 1.0}, "novelty": -3.0, "known": True, "possible": [label], **more,
+        "alpha": {"imu": 1.0}, "novelty": -3.0, "novel": False, "known": True,
+        "possible": [label], **more,
     }  # fmt: skip
     body = {
         "id": "i", "sequence": 1, "time_utc": time_utc(at_s), "age_s": 0.1,

@@ -15,14 +15,15 @@ from test_cli import run
 from test_commands_agent import ROOM, SOUND, STARTS_S, allowing
 from test_mqtt import local, running
 
+from edge_agent import cli
 from edge_agent.cli_status import details, headline, sensors_table
-from edge_agent.delivery.inquiry import Inquiry
+from edge_agent.delivery import inquiry
 from edge_agent.delivery.message import Message
 from edge_agent.errors import DeliveryError
 
 
 def look(port: int, node: str = "n", timeout_s: float = 5.0) -> dict[str, Any]:
-    return Inquiry(local(port), node, identity="look", timeout_s=timeout_s).status()
+    return inquiry.look(local(port), node, identity="look", timeout_s=timeout_s)
 
 
 def state(sensor: str, **more: Any) -> Message:
@@ -84,8 +85,8 @@ def test_what_is_shown_fits_a_terminal_and_says_what_is_wrong():
 
 
 @pytest.mark.e2e
-def test_it_shows_a_whole_agent(broker: Mosquitto, random_model: Path, tmp_path: Path):
-    file = configuration(tmp_path, random_model, broker.port, sensors=SOUND + ROOM)
+def test_it_shows_a_whole_agent(broker: Mosquitto, shipped_model: Path, tmp_path: Path, capsys):
+    file = configuration(tmp_path, shipped_model, broker.port, sensors=SOUND + ROOM, health_s=0.2)
     allowing(file, "status")
     with Listener(broker.port) as listener, AgentProcess(file):
         listener.wait(f"{NODE}/percept", lambda m: m["present"] == ["audio"], STARTS_S)
@@ -96,13 +97,13 @@ def test_it_shows_a_whole_agent(broker: Mosquitto, random_model: Path, tmp_path:
         assert found.pop("source") == "command"
         reply = {"id": "a", "verb": "status", "status": found, "time_utc": found["info"]["time_utc"]}
         validator("reply").validate(reply)
-        shown = run("status", "-c", file)
-        assert shown.returncode == 0, shown.stderr
-        print(shown.stdout)
-        assert "\033[" not in shown.stdout
+        assert cli.main(["status", "-c", str(file)]) == 0
+        shown = capsys.readouterr().out
+        print(shown)
+        assert "\033[" not in shown
         for word in ("kitchen: online", "room", "sound", "queue:", "memory:", "versions:"):
-            assert word in shown.stdout
-    gone = run("status", "-c", file)
-    assert gone.returncode == 1
-    assert "not running" in gone.stderr
-    assert "edge-agent run" in gone.stderr
+            assert word in shown
+    assert cli.main(["status", "-c", str(file)]) == 1
+    gone = capsys.readouterr().err
+    assert "not running" in gone
+    assert "edge-agent run" in gone

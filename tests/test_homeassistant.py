@@ -393,7 +393,7 @@ def configs(listener: Listener) -> list[Incoming]:
 
 @e2e
 def test_home_assistant_meets_a_whole_agent(broker: Any, random_model: Path, tmp_path: Path):
-    file = configuration(tmp_path, random_model, broker.port, sensors=ON + SOUND + PHONE + ROOM)
+    file = configuration(tmp_path, random_model, broker.port, sensors=ON + SOUND + PHONE + ROOM, health_s=0.2)
     with Listener(broker.port) as listener, AgentProcess(file):
         wait_for(lambda: configs(listener), PATIENCE_S, "the discovery message")
         found = check(CONFIG_TOPIC, configs(listener)[0].payload)["components"]
@@ -429,7 +429,7 @@ def _shown(listener: Listener, part: dict[str, Any]) -> bool:
 @pytest.mark.timeout(300)  # three agents, one after the other
 def test_what_leaves_the_configuration_leaves_home_assistant(broker: Any, random_model: Path, tmp_path: Path):
     def run(sensors: str, arrived: Any) -> Incoming:
-        file = configuration(tmp_path, random_model, broker.port, sensors=sensors)
+        file = configuration(tmp_path, random_model, broker.port, sensors=sensors, health_s=0.2)
         with Listener(broker.port) as listener, AgentProcess(file) as agent:
             wait_for(lambda: [m for m in configs(listener) if arrived(m)], PATIENCE_S, "it")
             code, _ = agent.end()

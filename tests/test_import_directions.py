@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,7 @@ WITHOUT_A_NETWORK = ("answer", "calibration", "dialog", "facts", "prompt", "tool
 """Modules of perception that need no weights: what they say follows from the manifest and the percept."""
 
 
+@cache
 def imported(path):
     """Every module that a file imports, anywhere in it, by its full dotted name."""
     found = set()

@@ -251,9 +251,9 @@ def agent(file: Path, make: MakeSensors | None = None) -> Iterator[Agent]:
     assert not thread.is_alive()
 
 
-def test_an_agent_goes_on_without_the_sensor_that_is_muted(random_model: Path, tmp_path: Path):
+def test_an_agent_goes_on_without_the_sensor_that_is_muted(shipped_model: Path, tmp_path: Path):
     sensors = [Opened("phone", "imu_phone"), Opened("watch", "imu_watch")]
-    file = configuration(tmp_path, random_model, free_port(), sensors=SCRIPTED)
+    file = configuration(tmp_path, shipped_model, free_port(), sensors=SCRIPTED)
     with agent(file, lambda *_: list(sensors)) as running:
         wait_for(lambda: running.inference.latest and len(running.inference.latest.present) == 2)
         running.mute("phone", on=True)
@@ -265,7 +265,7 @@ def test_an_agent_goes_on_without_the_sensor_that_is_muted(random_model: Path, t
             running.mute("nose", on=True)
     # Started again it still is, and the configuration may say so as well.
     muted = SCRIPTED.replace('name = "watch"', 'name = "watch"\nmuted = true')
-    file = configuration(tmp_path, random_model, free_port(), sensors=muted)
+    file = configuration(tmp_path, shipped_model, free_port(), sensors=muted)
     sensors = [Opened("phone", "imu_phone"), Opened("watch", "imu_watch")]
     with agent(file, lambda *_: list(sensors)) as running:
         wait_for(lambda: running.muting.muted("phone") and running.muting.muted("watch"), what="the silence")
@@ -290,14 +290,13 @@ def opened(path: str) -> int:
 @pytest.mark.e2e
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "microphone"])
 def test_every_kind_of_sensor_is_closed_and_opened_again(
-    kind: str, broker: Mosquitto, random_model: Path, tmp_path: Path
+    kind: str, broker: Mosquitto, shipped_model: Path, tmp_path: Path
 ):
     """The microphone needs a process of its own: tests/test_commands_agent.py mutes it over MQTT."""
     neighbour = "[[sensor]]\nkind = 'i2c'\nname = 'room'\nchip = 'd6t'\nbus = 'simulated'\n"
     with Listener(broker.port) as listener, contextmanager(KINDS[kind])(tmp_path, listener) as device:
-        file = configuration(
-            tmp_path, random_model, broker.port, sensors=f"[[sensor]]\n{device.table}\n{neighbour}"
-        )
+        tables = f"[[sensor]]\n{device.table}\n{neighbour}"
+        file = configuration(tmp_path, shipped_model, broker.port, sensors=tables, health_s=0.2)
         port = str(tmp_path / "port")
         before = opened(port)
         owner = "board" if kind == "board" else device.name
@@ -322,7 +321,7 @@ def test_every_kind_of_sensor_is_closed_and_opened_again(
                 return [b for m in since if (b := json.loads(m.payload))["samples"] > told["samples"]]
 
             assert wait_for(back, what="the return")[0]["state"] == "online"  # type: ignore[index]
-            calm = listener.wait(f"{NODE}/sensor/room/state", lambda m: m["samples"] > room["samples"] + 8)
+            calm = listener.wait(f"{NODE}/sensor/room/state", lambda m: m["samples"] > room["samples"] + 4)
             assert {body["state"] for body in listener.on(f"{NODE}/sensor/room/state")} <= {
                 "online",
                 "offline",
@@ -333,14 +332,14 @@ def test_every_kind_of_sensor_is_closed_and_opened_again(
 
 
 @pytest.mark.e2e
-def test_what_is_muted_is_not_recorded_either(random_model: Path, tmp_path: Path):
+def test_what_is_muted_is_not_recorded_either(shipped_model: Path, tmp_path: Path):
     tables = "".join(
         f"[[sensor]]\nkind = 'simulated'\nname = '{name}'\nslot = '{slot}'\n{more}\n"
         for name, slot, more in (
             ("phone", "imu_phone", ""), ("watch", "imu_watch", ""), ("sound", "audio", "muted = true")
         )
     )  # fmt: skip
-    file = configuration(tmp_path, random_model, 1883, sensors=tables)
+    file = configuration(tmp_path, shipped_model, 1883, sensors=tables)
     muting_file = config.load(file).node.state_directory / "muted.json"
     muting_file.parent.mkdir(parents=True)
     muting_file.write_text('{"watch": 60}')

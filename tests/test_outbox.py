@@ -17,7 +17,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from edge_agent.clock import ManualClock
 from edge_agent.delivery.message import Kind, Message
-from edge_agent.delivery.outbox import Limits, Outbox
+from edge_agent.delivery.outbox import Outbox
+from edge_agent.delivery.room import Limits
 from edge_agent.delivery.store import NoRoomError
 from edge_agent.errors import DeliveryError
 

@@ -6,6 +6,7 @@ drained (8640: a day of one every ten seconds).
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -31,8 +32,10 @@ from edge_agent.clock import SystemClock
 from edge_agent.config import Mqtt
 from edge_agent.delivery.backoff import FullJitter
 from edge_agent.delivery.message import Kind, Message
-from edge_agent.delivery.outbox import Limits, Outbox
+from edge_agent.delivery.outbox import Outbox
 from edge_agent.delivery.publisher import MAX_UNACKNOWLEDGED, Publisher
+from edge_agent.delivery.room import Limits
+from edge_agent.errors import DeliveryError
 
 pytestmark = pytest.mark.e2e
 CRASHES = int(os.environ.get("EDGE_AGENT_CRASHES", "100"))
@@ -220,12 +223,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     if subprocess.run(mount, check=False, capture_output=True).returncode:
         pytest.skip("needs the right to mount a tmpfs")
     yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def test_a_full_disk_refuses_the_new_and_keeps_and_delivers_the_old(small_disk: Path, broker: Mosquitto):
-    from edge_agent.errors import DeliveryError
-
     accepted: set[str] = set()
     way = Proxy(broker.port)
     way.closed.set()  # until somebody listens: what is told before is heard by nobody
@@ -254,6 +255,72 @@ def test_a_full_disk_refuses_the_new_and_keeps_and_delivers_the_old(small_disk: 
         assert any(body.get("n") == 7_000_000 for _, body in ear.heard)
     print(f"{len(accepted)} messages on a disk of 3 MB, {duplicates(ear.ids)} duplicates")
     assert duplicates(ear.close()) <= MAX_UNACKNOWLEDGED
+
+
+def fill_up(folder: Path) -> Path:
+    """Take all that is left of the disk, as another program may."""
+    ballast = folder / "ballast"
+    with ballast.open("ab", buffering=0) as file, contextlib.suppress(OSError):
+        for size in (65_536, 512, 1):
+            with contextlib.suppress(OSError):
+                while True:
+                    file.write(bytes(size))
+    return ballast
+
+
+def test_a_disk_that_another_program_fills_stops_nothing(small_disk: Path):
+    """Neither what is too old, nor what was delivered or refused, can be noted: it is, once there is room."""
+    limits = Limits(10**9, {Kind.TELEMETRY: 0.5, Kind.EVENT: 1e6})
+    outbox = Outbox(small_disk / "outbox.sqlite", limits, SystemClock())
+    outbox.open()
+    for n in range(20):
+        outbox.accept(say(n, Kind.TELEMETRY))
+    events = [outbox.accept(say(n)) for n in range(4)]
+    fill_up(small_disk)
+    outbox._books.store.give_reserve()
+    ballast = fill_up(small_disk)
+    with pytest.raises(DeliveryError, match=r"is full|cannot be written"):
+        outbox.accept(say(99))
+    threading.Event().wait(1.2)  # all telemetry is too old by now, and so is the last look for that
+    assert outbox.ledger().balances
+    taken = outbox.take(100)
+    outbox.acknowledge([one for one in taken if one.id == events[0]])
+    outbox.refuse(next(one for one in taken if one.id == events[1]))
+    assert outbox.reason
+    assert outbox.take(100) == [], "what is not known to be noted could come again without bound"
+    ballast.unlink()
+    outbox.accept(say(100))
+    outbox.begin()
+    again = {one.id for one in outbox.take(100)}
+    assert set(events[2:]) <= again
+    assert not set(events[:2]) & again
+    total = outbox.ledger().total
+    assert (total.delivered, total.evicted) == (1, 1)
+    outbox.close()
+
+
+def test_a_file_that_is_damaged_while_the_disk_is_full_is_begun_anew_when_there_is_room(small_disk: Path):
+    outbox = Outbox(small_disk / "outbox.sqlite", LIMITS, SystemClock())
+    outbox.open()
+    ids = {outbox.accept(say(n)) for n in range(300)}
+    outbox._books.store.checkpoint()
+    fill_up(small_disk)
+    outbox._books.store.give_reserve()
+    ballast = fill_up(small_disk)
+    outbox._books.store.db.execute("PRAGMA cache_size = 0")
+    with (small_disk / "outbox.sqlite").open("r+b") as file:
+        file.seek(4096 * 20)
+        file.write(random.Random(1).randbytes(4096))
+    for _ in range(3):
+        assert outbox.take(1000) == [], "there is nothing that could be sent, and nothing breaks"
+    assert outbox.reason
+    ballast.unlink()
+    saved = {one.id for one in outbox.take(1000)}
+    assert saved < ids
+    assert len(saved) > 250
+    assert outbox.ledger().set_aside == 1
+    assert outbox.ledger().balances
+    outbox.close()
 
 
 def test_a_page_of_garbage_costs_what_was_in_it(tmp_path: Path, patient: Mosquitto):

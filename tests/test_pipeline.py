@@ -278,7 +278,20 @@ def test_temperature_and_threshold_come_from_the_manifest(model, tmp_path):
     expected = calibration.probabilities(logits, 4.0)
     assert np.allclose(list(after.probabilities.values()), expected, atol=1e-5)
     assert before.known
-    assert not after.known
+    assert (after.known, after.novel) == (False, False), "unsure is not unlike"
+
+
+def test_what_cannot_be_ruled_out_is_the_conformal_set_of_the_manifest(model, tmp_path):
+    window = random_model.window("audio", seed=2)
+    before = Pipeline(model.folder).perceive(window).tasks[EVENT]
+    assert before.possible == tuple(before.probabilities), "all of them, where nothing was calibrated"
+    ranked = sorted(before.probabilities.values(), reverse=True)
+    for threshold, expected in ((ranked[2], 3), (1.0, 1)):
+        folder = copy_of(model, tmp_path / str(expected))
+        rewrite(folder, lambda c, t=threshold: [task.update(conformal=t) for task in c["tasks"]])
+        after = Pipeline(folder).perceive(window).tasks[EVENT]
+        assert len(after.possible) == expected
+        assert after.label in after.possible
 
 
 def test_novelty_is_that_of_the_most_used_encoder(model, pipeline, tmp_path):
@@ -293,8 +306,9 @@ def test_novelty_is_that_of_the_most_used_encoder(model, pipeline, tmp_path):
     assert found.novelty == pytest.approx(max(float(nearest), float(energy)), rel=1e-4)
     folder = copy_of(model, tmp_path)
     rewrite(folder, lambda c: [t.update(novelty_threshold=found.novelty - 0.1) for t in c["tasks"]])
-    assert found.known
-    assert not Pipeline(folder).perceive(window).tasks[ACTIVITY].known
+    assert (found.known, found.novel) == (True, False)
+    after = Pipeline(folder).perceive(window).tasks[ACTIVITY]
+    assert (after.known, after.novel) == (False, True)
 
 
 def test_values_that_are_not_finite_are_left_out_and_counted(model):

@@ -18,8 +18,9 @@ from edge_agent.clock import SystemClock
 from edge_agent.config import Mqtt
 from edge_agent.delivery.backoff import FullJitter
 from edge_agent.delivery.message import Kind, Message
-from edge_agent.delivery.outbox import Limits, Outbox
+from edge_agent.delivery.outbox import Outbox
 from edge_agent.delivery.publisher import MAX_UNACKNOWLEDGED, Publisher
+from edge_agent.delivery.room import Limits
 
 LIMITS = Limits(10_000_000, dict.fromkeys(Kind, 3600.0))
 

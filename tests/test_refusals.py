@@ -20,8 +20,9 @@ from edge_agent.config import Mqtt
 from edge_agent.delivery.backoff import FullJitter
 from edge_agent.delivery.held import MOST_ATTEMPTS, Held
 from edge_agent.delivery.message import Kind, Message
-from edge_agent.delivery.outbox import Limits, Outbox
+from edge_agent.delivery.outbox import Outbox
 from edge_agent.delivery.publisher import Publisher
+from edge_agent.delivery.room import Limits
 
 STATE = Message("edge/n/state", b'{"state":"x"}', retain=True)
 LIMITS = Limits(50_000_000, dict.fromkeys(Kind, 86_400.0))

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from certificates import Authority
 from conftest import Mosquitto, free_port, wait_for
 from listening import Listener
 from test_mqtt import PROTOCOLS, local, running, say
-from test_mqtt_tls import secured
 
 from edge_agent.config import Mqtt, Tls
 from edge_agent.delivery.message import Incoming, Message
@@ -23,7 +23,6 @@ from edge_agent.delivery.mqtt import Connection
 from edge_agent.errors import DeliveryError
 
 COMMANDS = ["edge/n/cmd/+"]
-assert secured
 
 
 def consented(settings: Mqtt, client_id: str, **more: bool) -> Connection:
@@ -176,15 +175,18 @@ def test_messages_and_commands_go_over_web_sockets(broker: Mosquitto, protocol: 
         late.wait("edge/n/state", lambda m: m == {"state": "offline"})
 
 
-def test_web_sockets_over_tls(broker: Mosquitto, secured: tuple[Mosquitto, Path], tmp_path: Path):
+def test_web_sockets_over_tls(broker: Mosquitto, tmp_path: Path):
     pytest.importorskip("websockets", reason="comes with amqtt: pip install 'iotlm-edge[demo]'")
     from web_sockets import WebFront
 
-    _, certificate = secured
+    authority = Authority(tmp_path / "ca", "a private CA")
+    server = authority.sign("localhost")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, tmp_path / "key.pem")
+    context.load_cert_chain(server.certificate, server.key)
     with WebFront(broker.port, ssl=context) as front:
-        settings = web(front.port, tls=Tls(ca_file=certificate)).model_copy(update={"host": "localhost"})
+        settings = web(front.port, tls=Tls(ca_file=authority.certificate)).model_copy(
+            update={"host": "localhost"}
+        )
         with running(settings) as publisher:
             for n in range(100):
                 publisher.publish(say("x" * 5000, n))

@@ -8,7 +8,7 @@ from conftest import ROOT, free_port
 from hypothesis import example, given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
-from sparkplug_host import REBIRTH, Host, rows
+from sparkplug_host import REBIRTH, Host, members, rows
 from sparkplug_wire import PLAIN_OF, command, decode, metric
 from sparkplug_words import OUTLINE, T0_MS, TOPICS, answer, event, health, percept, sensor
 
@@ -22,10 +22,10 @@ from edge_agent.delivery.sparkplug.host import PrimaryHost
 from edge_agent.delivery.sparkplug.kept import Kept
 from edge_agent.delivery.sparkplug.orders import Orders
 from edge_agent.delivery.sparkplug.picture import NODE, Picture
-from edge_agent.delivery.sparkplug.readings import declared, readings_of
+from edge_agent.delivery.sparkplug.readings import EVENT, declared, readings_of
 from edge_agent.delivery.sparkplug.receipts import WINDOW, Receipts
 from edge_agent.delivery.sparkplug.session import Aliases, Place, Session, state_topic
-from edge_agent.delivery.sparkplug.values import DataSet, DataType, Quality, Reading
+from edge_agent.delivery.sparkplug.values import DataSet, DataType, Quality, Reading, Template
 from edge_agent.errors import ConfigurationError
 
 unhurried = effort(deadline=None)
@@ -136,7 +136,12 @@ def test_a_percept_is_metrics_with_their_quality():
 
 
 def test_events_answers_and_figures_keep_their_names():
-    assert by_name(readings(event("walking", None)))["activity/Event/Previous"].value is None
+    first = by_name(readings(event("walking", None)))["activity/Event"].value
+    assert isinstance(first, Template)
+    assert first.reference == EVENT
+    assert {name: value for name, _, value in first.members} == {
+        "Label": "walking", "Previous": None, "Probability": 0.9
+    }  # fmt: skip
     assert by_name(readings(answer("yes")))["Answer/Text"].value == "yes"
     assert by_name(readings(health(5.0)))["Health/Perceive p95 ms"].value == 2.5
     figures = readings(sensor("phone", "online", temperature_c=21.5))
@@ -154,6 +159,7 @@ STATES = st.sampled_from(["online", "offline"])
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("percept"), LABELS, st.integers(-20, 20)),
+        st.tuples(st.just("event"), st.sampled_from(["walking", "seated"]), LABELS),
         st.tuples(st.just("old"), LABELS, st.integers(0, 9)),
         st.tuples(st.just("unknown"), LABELS, st.integers(0, 9)),
         st.tuples(st.just("sensor"), st.sampled_from(OUTLINE.sensors), STATES),
@@ -202,6 +208,9 @@ class Story:
         self.catch_up()
         self._say(self._session.tell(PERCEPTION, found, self._now_ms))
 
+    def event(self, label: str, previous: str | None) -> None:
+        self.picture.take_in(readings(event(label, previous, self._n)))
+
     def old(self, label: str | None, at_s: int) -> None:
         if self._session.born:
             self._say(self._session.recall(readings(percept(label, at_s - 100)), self._now_ms))
@@ -242,10 +251,23 @@ def test_whatever_happens_a_host_sees_what_the_agent_shows(steps: list[tuple], b
         told = story.host.devices[device]
         assert set(metrics) == set(told.values) - {"bdSeq", REBIRTH}
         for name, reading in metrics.items():
-            value = told.values[name]
-            expected = list(reading.value.rows) if isinstance(reading.value, DataSet) else reading.value
-            assert (rows(value) if isinstance(reading.value, DataSet) else value) == expected
+            assert plainly(told.values[name]) == plainly(reading.value), name
             assert told.qualities[name] == reading.quality
+
+
+def plainly(value: object) -> object:
+    """What a metric shows, whether the agent or the host tells it."""
+    match value:
+        case DataSet():
+            return list(value.rows)
+        case Template():
+            return {name: shown for name, _, shown in value.members}
+        case {"columns": _}:
+            return rows(value)
+        case {"metrics": _}:
+            return members(value)
+        case _:
+            return value
 
 
 def test_the_number_goes_round_after_255():

@@ -16,7 +16,7 @@ import pytest
 from broker_ear import Proxy
 from conftest import Mosquitto, free_port, wait_for
 from delivering_thread import at_work
-from sparkplug_host import REBIRTH, Host, HostClient, rows
+from sparkplug_host import REBIRTH, Host, HostClient, members, rows
 from sparkplug_wire import command, decode, metric
 from sparkplug_words import OUTLINE, T0_MS, TOPICS, answer, event, health, percept, sensor
 
@@ -26,7 +26,8 @@ from edge_agent.config_sparkplug import Sparkplug
 from edge_agent.delivery.backoff import FullJitter
 from edge_agent.delivery.message import Kind
 from edge_agent.delivery.mqtt import MAX_PACKET_BYTES
-from edge_agent.delivery.outbox import Limits, Outbox
+from edge_agent.delivery.outbox import Outbox
+from edge_agent.delivery.room import Limits
 from edge_agent.delivery.sparkplug.node import EdgeNode
 
 PROTOCOLS = pytest.mark.parametrize("protocol", ["5", "3.1.1"])
@@ -292,7 +293,7 @@ def test_send_data(broker: Mosquitto, tmp_path: Path, protocol: str):
         client.wait(lambda: host.devices[""].values["Health/Uptime s"] == 299.0, "the last figure")
         perceived = host.devices["perception"].values
         client.wait(lambda: perceived["Answer/Text"] == "you walk", "the answer")
-        assert perceived["activity/Event/Label"] == "walking"
+        assert members(perceived["activity/Event"])["Label"] == "walking"
         assert perceived["gaze/x_cm"] == 0.9
         assert labels(host) == ["walking", "seated", "walking"], "what did not change is not said again"
         figures = [one.metrics.get("Health/Uptime s") for one in host.of("NDATA")]
@@ -465,7 +466,15 @@ def test_complex_data(broker: Mosquitto, tmp_path: Path):
         assert told.values["activity/Probabilities"] is None
         node.publish(percept("seated", 3))
         client.wait(lambda: told.qualities["activity/Label"] == 192, "good again")
-        # A template is no metric of ours: it is read, refused and disturbs nothing.
+        assert members(told.values["activity/Event"]) == dict.fromkeys(("Label", "Previous", "Probability"))
+        node.publish(event("walking", None, 4))
+        client.wait(lambda: members(told.values["activity/Event"])["Label"], "the first event")
+        node.publish(event("seated", "walking", 5))
+        client.wait(lambda: members(told.values["activity/Event"])["Previous"], "the second event")
+        said = told.values["activity/Event"]
+        assert members(said) == {"Label": "seated", "Previous": "walking", "Probability": 0.9}
+        assert [(one["name"], one["string"]) for one in said["parameters"]] == [("Task", "activity")]
+        # A host may write no template: it is read, refused and disturbs nothing.
         client.say(NCMD, command(metric("a type", None), metric(REBIRTH, value=True)))
         born(client, 2)
         assert host.devices[""].values["Commands/Last Refusal"] == "'a type' cannot be written"
@@ -477,6 +486,18 @@ def test_complex_data(broker: Mosquitto, tmp_path: Path):
         "payloads-propertyset-keys-array-size", "payloads-propertyset-values-array-size",
         "payloads-propertyset-quality-value-type", "payloads-propertyset-quality-value-value",
         "payloads-metric-propertyvalue-type-req", "payloads-metric-propertyvalue-type-value",
+        "payloads-template-is-definition", "payloads-template-definition-is-definition",
+        "payloads-template-definition-nbirth-only", "payloads-template-definition-nbirth",
+        "payloads-template-definition-ref", "payloads-template-definition-members",
+        "payloads-template-definition-parameters", "payloads-template-instance-is-definition",
+        "payloads-template-instance-ref", "payloads-template-instance-members",
+        "payloads-template-instance-members-birth", "payloads-template-instance-parameters",
+        "payloads-template-is-definition-definition", "payloads-template-is-definition-instance",
+        "payloads-template-ref-definition", "payloads-template-ref-instance",
+        "payloads-template-parameter-name-required", "payloads-template-parameter-name-type",
+        "payloads-template-parameter-type-req", "payloads-template-parameter-type-value",
+        "payloads-template-parameter-value", "payloads-template-parameter-value-type",
+        "topics-nbirth-templates",
     )  # fmt: skip
 
 

@@ -265,6 +265,7 @@ def test_a_taught_slot_is_one_more_task_and_changes_no_other(model, pipeline, fi
         found = more.tasks["taught_imu_phone"]
         assert (found.task, found.label, found.known) == ("taught_imu_phone", kind, True)
         assert found.alpha == {"imu_phone": 1.0}
+        assert found.possible == ("at_rest", "shaken"), "all: nothing was held back to calibrate on"
         assert sum(found.probabilities.values()) == pytest.approx(1.0, abs=1e-5)
         assert {k: t for k, t in more.tasks.items() if k != "taught_imu_phone"} == plain.tasks
         assert np.array_equal(more.conditioning.soft, plain.conditioning.soft)
@@ -280,7 +281,7 @@ def test_what_is_like_nothing_taught_is_not_known(model, file):
     strange = np.random.default_rng(0).normal(0, 60, (100, 6)).astype(np.float32)
     found = taught.perceive(phone(strange)).tasks["taught_imu_phone"]
     assert found.novelty > 1.0
-    assert not found.known
+    assert (found.novel, found.known) == (True, False)
 
 
 def test_the_features_of_another_encoder_are_refused(model, file):

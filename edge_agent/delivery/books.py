@@ -26,6 +26,7 @@ from edge_agent.delivery.store import (
     cost_bytes,
     read_ledger,
 )
+from edge_agent.errors import DeliveryError
 from edge_agent.types import Clock
 
 SYNC_S = 5.0
@@ -53,6 +54,8 @@ class Books:
         self._max_bytes = max_bytes
         self._clock = clock
         self._set_aside = 0
+        self._aside: Path | None = None
+        """A damaged file, until what can be read of it is in a new one."""
         self._synced_ns = -(2**62)
 
     def open(self) -> None:
@@ -61,17 +64,25 @@ class Books:
         Raises DeliveryError when there is no room, or another process has it.
         """
         try:
-            self.store.open()
-            self._load()
+            self._open()
         except DamageError as error:
-            self._begin_afresh(error)
+            self._put_aside(error)
+            self._open()
 
     def close(self) -> None:
         """Bring everything to the disk and free the file."""
-        with suppress(DamageError, NoRoomError):
+        with suppress(DeliveryError):
             if self.id:
                 self._note_age()
         self.store.close()
+        self._aside = None
+
+    def _open(self) -> None:
+        self.store.open()
+        self._load()
+        if self._aside is not None:
+            self._save(self._aside)
+            self._aside = None
 
     def _load(self) -> None:
         """Read the books. Raises DamageError where they do not balance."""
@@ -95,37 +106,52 @@ class Books:
         with self.store.transaction(Sync.FULL) as db:
             db.execute("UPDATE log SET age_ns = ?, monotonic_ns = ?, boot = ?", self.age.note())
 
-    def _begin_afresh(self, error: DamageError) -> None:
-        """Set the damaged file aside and go on with a new one that holds what could be read of the old."""
-        aside = self.store.set_aside(new_id(self._clock.wall_ns()))
+    def _put_aside(self, error: DamageError) -> None:
+        """Move the damaged file away, so that `_open` begins a new one."""
+        self._aside = self.store.set_aside(new_id(self._clock.wall_ns()))
         self._set_aside += 1
-        self.reason = f"the outbox was damaged ({error}) and is kept as {aside.name}"
+        self.reason = f"the outbox was damaged ({error}) and is kept as {self._aside.name}"
         _log.error("%s", self.reason)
-        self.store.open()
-        self._load()
-        try:
-            self._save(aside)
-        except NoRoomError as full:
-            _log.error("nothing of %s was saved: %s", aside.name, full)
 
     def _save(self, aside: Path) -> None:
         """Take over every message of a damaged file that can still be read, under its number and id."""
-        kept = newest_ns = 0
+        try:
+            self.with_reserve(lambda: self._copy(aside))
+        except NoRoomError as error:
+            _log.error("nothing of %s was saved: %s", aside.name, error)
+
+    def _copy(self, aside: Path) -> None:
+        kept, newest_ns, following = 0, 0, self.next
         with self.amend(Sync.FULL) as (db, accounts):
             for row in salvage(aside):
                 db.execute("INSERT INTO message VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
                 accounts[Kind(row[2])].take_in(cost_bytes(row[4], row[5], row[6]))
-                newest_ns, self.next, kept = max(newest_ns, row[3]), max(self.next, row[0] + 1), kept + 1
+                newest_ns, following, kept = max(newest_ns, row[3]), max(following, row[0] + 1), kept + 1
+        self.next = following
         self.age.go_on(self.age.note(), newest_ns)
         self._note_age()
         _log.warning("%d messages of the damaged outbox were saved", kept)
 
     def guarded(self, work: Callable[[], Result]) -> Result:
-        """Do it, once more on a new file when the old one turned out to be damaged."""
+        """Do it, once more on a new file when the old one turned out to be damaged.
+
+        Raises NoRoomError where there is no room for a new one; the next call tries that again.
+        """
+        if self._aside is not None:
+            self._open()
         try:
             return work()
         except DamageError as error:
-            self._begin_afresh(error)
+            self._put_aside(error)
+            self._open()
+            return work()
+
+    def with_reserve(self, work: Callable[[], Result]) -> Result:
+        """Do what leaves more room than before, and needs some for it: the reserve, where nothing is left."""
+        try:
+            return work()
+        except NoRoomError:
+            self.store.give_reserve()
             return work()
 
     @contextmanager

@@ -8,28 +8,26 @@ Source: OASIS MQTT 5.0 and 3.1.1; section numbers are of MQTT 5.0.
 
 from __future__ import annotations
 
-import contextlib
-import selectors
-import socket
-import ssl
 import struct
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import lru_cache
 from typing import Any, Literal
 
 from paho.mqtt import MQTTException
 from paho.mqtt import client as paho
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.enums import CallbackAPIVersion, LogLevel, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_agent.config import Mqtt
+from edge_agent.delivery import faults
 from edge_agent.delivery.message import Incoming, Message
 from edge_agent.delivery.tls import tls_context
+from edge_agent.delivery.wire import Waiter, corked
 from edge_agent.errors import DeliveryError
 
 MAX_PACKET_BYTES = 256 * 1024
@@ -49,12 +47,6 @@ _HEAD_BYTES = 128
 _NOT_MQTT = (MQTTException, ValueError, IndexError, KeyError, TypeError, struct.error)
 """What paho lets through when it reads a packet that no broker should send."""
 _VERSIONS = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
-_HINTS = {
-    "not authorized": "check mqtt.username and mqtt.password_file, and the broker's access rules",
-    "bad user name or password": "check mqtt.username and mqtt.password_file",
-    "unsupported protocol version": 'set mqtt.protocol = "3.1.1"',
-    "session taken over": "another agent uses this node.name; every node needs its own",
-}
 
 
 class Connection:
@@ -83,13 +75,14 @@ class Connection:
         self.session_present = False
         """Whether the broker had kept the session (3.2.2.1.1)."""
         self._settings = settings
+        self._place = f"{settings.host}:{settings.port}"
         self._keeps = keep_session and settings.session_expiry_s > 0
         self._failure: DeliveryError | None = None
         self._v5 = settings.protocol == "5"
-        self._wake_reader, self._wake_writer = socket.socketpair()
-        self._wake_reader.setblocking(False)
-        self._wake_writer.setblocking(False)
+        self._said = ""
+        """What the socket complained of last before the broker accepted us."""
         self._client = self._make_client(client_id, will)
+        self._waiter = Waiter()
 
     def _make_client(self, client_id: str, will: Message | None) -> paho.Client:
         settings = self._settings
@@ -109,6 +102,7 @@ class Connection:
             client.tls_set_context(tls_context(settings.tls))
         if will is not None:
             client.will_set(will.topic, will.payload, qos=1, retain=will.retain)
+        client.on_log = self._on_log
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
@@ -118,11 +112,8 @@ class Connection:
 
     def open(self) -> None:
         """Connect; the broker's consent comes later (`await_consent`). Raises DeliveryError."""
-        settings = self._settings
-        limits = None
-        clean_start: bool | Literal[3] = (
-            paho.MQTT_CLEAN_START_FIRST_ONLY
-        )  # what 3.1.1 is given; it has no meaning
+        settings, limits = self._settings, None
+        clean_start: bool | Literal[3] = paho.MQTT_CLEAN_START_FIRST_ONLY  # says nothing in 3.1.1
         if self._v5:
             expiry_s = settings.session_expiry_s if self._keeps else 0
             limits = _properties(
@@ -133,10 +124,10 @@ class Connection:
             self._client.connect(
                 settings.host, settings.port, _ping_s(settings), clean_start=clean_start, properties=limits
             )
-        except (OSError, ValueError, paho.WebsocketConnectionError) as error:
-            raise DeliveryError(
-                f"no broker at {settings.host}:{settings.port}: {_reason(error)}", hint=_connect_hint(error)
-            ) from error
+        except paho.WebsocketConnectionError as error:
+            raise faults.no_web_socket(self._place, error) from error
+        except (OSError, ValueError) as error:
+            raise faults.unreachable(self._place, error) from error
 
     def await_consent(self, stopped: Callable[[], bool]) -> None:
         """Step until the broker accepted us or `stopped()` is true. Raises DeliveryError."""
@@ -145,7 +136,7 @@ class Connection:
             self.step(0.2)
             if time.monotonic() > deadline_s:
                 raise DeliveryError(
-                    f"{self._settings.host}:{self._settings.port} took the connection and said nothing",
+                    f"{self._place} took the connection and said nothing",
                     hint="is that port an MQTT port, and does it expect TLS?",
                 )
 
@@ -157,7 +148,8 @@ class Connection:
         wire = self._client.socket()
         if wire is None:
             raise self._failure or DeliveryError("the connection to the broker was lost")
-        readable, writable = self._wait(wire, timeout_s)
+        to_write = self._client.want_write()
+        readable, writable = self._waiter.wait(wire, min(timeout_s, _MISC_S), to_write=to_write)
         try:
             if readable:
                 self._client.loop_read()
@@ -166,7 +158,7 @@ class Connection:
             alive = self._client.loop_misc() == MQTTErrorCode.MQTT_ERR_SUCCESS
         except _NOT_MQTT as error:
             raise DeliveryError(
-                f"{self._settings.host}:{self._settings.port} sends what is not MQTT: {error}",
+                f"{self._place} sends what is not MQTT: {error}",
                 hint="is mqtt.port the port of an MQTT broker?",
             ) from error
         if not alive and self._failure is None:
@@ -174,37 +166,9 @@ class Connection:
         if self._failure is not None:
             raise self._failure
 
-    def _wait(self, wire: Any, timeout_s: float) -> tuple[bool, bool]:
-        """Whether the socket can be read and written.
-
-        While a broker's first PUBACK is not acknowledged by TCP, its kernel holds back the next ones (Nagle's
-        algorithm), and ours would wait 40 ms with that for something to send: so it shall not. The kernel
-        forgets this at every exchange. Source: tcp(7), TCP_QUICKACK.
-        """
-        if hasattr(wire, "pending") and wire.pending():
-            # Already decrypted: the socket itself would not become readable again.
-            return True, self._client.want_write()
-        self._set(wire, "TCP_QUICKACK", on=True)
-        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._client.want_write() else 0)
-        with selectors.DefaultSelector() as selector:
-            selector.register(wire, events)
-            selector.register(self._wake_reader, selectors.EVENT_READ)
-            ready = {key.fileobj: mask for key, mask in selector.select(min(timeout_s, _MISC_S))}
-        if self._wake_reader in ready:
-            self._drain_wake()
-        mask = ready.get(wire, 0)
-        return bool(mask & selectors.EVENT_READ), bool(mask & selectors.EVENT_WRITE)
-
-    def _drain_wake(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            while self._wake_reader.recv(4096):
-                pass
-
     def wake(self) -> None:
         """End a `step` that waits; safe from any thread, also after `close`."""
-        # Full: a wake is already on its way. Closed: nobody waits any more.
-        with contextlib.suppress(OSError):
-            self._wake_writer.send(b"\0")
+        self._waiter.wake()
 
     def fits(self, message: Message) -> bool:
         """Whether the broker takes a packet as large as this message needs."""
@@ -217,21 +181,9 @@ class Connection:
         info = self._client.publish(message.topic, message.payload, qos, message.retain, properties)
         return info.mid
 
-    @contextmanager
-    def together(self) -> Iterator[None]:
-        """What is sent in this block goes out in as few pieces as TCP can make of it. Source: tcp(7)."""
-        wire = self._client.socket()
-        self._set(wire, "TCP_CORK", on=True)
-        try:
-            yield
-        finally:
-            self._set(wire, "TCP_CORK", on=False)
-
-    @staticmethod
-    def _set(wire: Any, option: str, *, on: bool) -> None:
-        # A connection that was lost meanwhile has nothing to set, and only Linux has these.
-        with contextlib.suppress(OSError, AttributeError):
-            wire.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), int(on))
+    def together(self) -> AbstractContextManager[None]:
+        """What is sent in this block goes out in as few pieces as TCP can make of it."""
+        return corked(self._client.socket())
 
     def request(self, message: Message, response_topic: str) -> int:
         """As `send`, naming where the reply shall go (4.10; MQTT 5 only)."""
@@ -261,23 +213,28 @@ class Connection:
         wire = self._client.socket()
         if wire is not None:
             wire.close()
-        self._wake_reader.close()
-        self._wake_writer.close()
+        self._waiter.close()
 
     def _on_connect(self, _client: Any, _data: Any, flags: Any, reason: ReasonCode, props: Any) -> None:
         if reason.is_failure:
-            self._failure = _refused(f"the broker refused the connection: {reason}", reason)
+            self._failure = faults.refused("the broker refused the connection", str(reason))
         else:
             self.receive_maximum = getattr(props, "ReceiveMaximum", _RECEIVE_MAXIMUM)
             self.maximum_bytes = getattr(props, "MaximumPacketSize", _NO_LIMIT_BYTES)
             self.session_present = bool(flags.session_present)
             self.connected = True
+            self._client.on_log = None  # from now on it would only cost time
+
+    def _on_log(self, _client: Any, _data: Any, level: int, text: str) -> None:
+        # Why a broker hangs up after the TLS handshake is told nowhere else.
+        if level == LogLevel.MQTT_LOG_ERR:
+            self._said = text
 
     def _on_disconnect(self, _client: Any, _data: Any, _flags: Any, reason: ReasonCode, _props: Any) -> None:
         self.connected = False
         self.too_large = self.too_large or reason.value == _PACKET_TOO_LARGE
         if self._failure is None:
-            self._failure = _refused(f"the connection to the broker was lost: {reason}", reason)
+            self._failure = faults.lost(str(reason), self._said)
 
     def _on_publish(self, _client: Any, _data: Any, mid: int, reason: ReasonCode, _props: Any) -> None:
         if reason.value == _QUOTA_EXCEEDED:
@@ -291,7 +248,7 @@ class Connection:
         self.subscribed.append(mid)
         for reason in reasons:
             if reason.is_failure:
-                self._failure = _refused(f"the broker refused a subscription: {reason}", reason)
+                self._failure = faults.refused("the broker refused a subscription", str(reason))
 
     def _on_message(self, _client: Any, _data: Any, message: paho.MQTTMessage) -> None:
         properties = message.properties
@@ -304,13 +261,6 @@ class Connection:
                 correlation=getattr(properties, "CorrelationData", None),
             )
         )
-
-
-def check(settings: Mqtt) -> None:
-    """Raise ConfigurationError when the password or a TLS file cannot be read; connects to nothing."""
-    settings.read_password()
-    if settings.tls is not None:
-        tls_context(settings.tls)
 
 
 def _properties(packet: int, **values: object) -> Properties:
@@ -346,21 +296,3 @@ class _Packed(Properties):
         """As on the wire."""
         packed: bytes = object.__getattribute__(self, "_bytes")
         return packed
-
-
-def _refused(message: str, reason: ReasonCode) -> DeliveryError:
-    return DeliveryError(message, hint=_HINTS.get(str(reason).lower(), ""))
-
-
-def _reason(error: Exception) -> str:
-    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
-
-
-def _connect_hint(error: Exception) -> str:
-    if isinstance(error, ssl.SSLError):
-        return "check mqtt.tls.ca_file, and that mqtt.host is the name in the broker's certificate"
-    if isinstance(error, socket.gaierror):
-        return "check mqtt.host"
-    if isinstance(error, paho.WebsocketConnectionError):
-        return 'is that a port for WebSockets, and is mqtt.websocket_path right? else mqtt.transport = "tcp"'
-    return "is the broker running, and are mqtt.host and mqtt.port right?"

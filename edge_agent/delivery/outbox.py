@@ -11,7 +11,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,19 +21,12 @@ from edge_agent.delivery.books import Accounts, Books
 from edge_agent.delivery.ids import new_id
 from edge_agent.delivery.ledger import Ledger
 from edge_agent.delivery.message import Kind, Message
+from edge_agent.delivery.room import Limits, Room
 from edge_agent.delivery.store import DamageError, NoRoomError, Row, checksum, cost_bytes, is_whole
+from edge_agent.errors import DeliveryError
 from edge_agent.types import Clock
 
-_EXPIRE_EVERY_S = 1.0
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bytes of all that waits, and for how many seconds each kind is worth sending."""
-
-    max_bytes: int
-    ttl_s: dict[Kind, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +44,15 @@ class Outbox:
     """Thread-safe. `open` before anything else, `close` at the end; `boot` names the boot for tests."""
 
     def __init__(self, path: Path, limits: Limits, clock: Clock, boot: str | None = None) -> None:
-        self._limits = limits
+        self._ttl_s = limits.ttl_s
         self._clock = clock
         self._books = Books(path, limits.max_bytes, clock, boot)
         self._lock = threading.RLock()
         self._live_from = self._taken_live = self._taken_old = 0
         self._flying: dict[int, Entry] = {}
-        self._unnoted: list[Entry] = []
-        self._expired_ns = -(2**62)
+        self._room = Room(self._books, limits, clock, self._flying)
+        self._unnoted: list[tuple[Entry, bool]] = []
+        """What left and could not be noted yet: each with whether it was delivered."""
 
     def open(self) -> None:
         """Open the file, or set a damaged one aside and begin a new one with what can be read of it.
@@ -96,7 +90,7 @@ class Outbox:
         """As `accept`, all of them or none, in one commit."""
 
         def work() -> list[str | None]:
-            self._expire_sometimes()
+            self._room.expire()
             store = self._books.store
             if not store.has_reserve and not store.fill_reserve():
                 raise NoRoomError(f"the disk of the outbox {store.path} is full", hint="free space on it")
@@ -133,7 +127,7 @@ class Outbox:
         kind, topic, correlation = message.kind, message.topic, message.correlation
         cost = cost_bytes(topic, body, correlation)
         accounts[kind].take_in(cost)
-        if not self._make_room(db, accounts, kind):
+        if not self._room.make(db, accounts, kind):
             accounts[kind].let_go(cost)
             accounts[kind].evicted += 1
             return None
@@ -141,54 +135,6 @@ class Outbox:
         row = (n, identity, int(kind), self._books.age.now_ns(), topic, body, correlation, stamped, check)
         db.execute("INSERT INTO message VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
         return identity
-
-    def _make_room(self, db: sqlite3.Connection, accounts: Accounts, newest: Kind) -> bool:
-        """Evict the oldest of the least worth, none that is worth more than `newest`; False: not enough."""
-        excess = sum(account.bytes for account in accounts.values()) - self._limits.max_bytes
-        if excess <= 0:
-            return True
-        evicted: list[tuple[int, Kind, int]] = []
-        for kind in sorted(Kind):
-            if excess <= 0 or kind > newest:
-                break
-            for n, _, cost in self._books.store.oldest(kind):
-                if n not in self._flying:
-                    evicted.append((n, kind, cost))
-                    excess -= cost
-                if excess <= 0:
-                    break
-        if excess > 0:
-            return False
-        for n, kind, cost in evicted:
-            db.execute("DELETE FROM message WHERE n = ?", (n,))
-            accounts[kind].let_go(cost)
-            accounts[kind].evicted += 1
-        return True
-
-    def _expire_sometimes(self) -> None:
-        now_ns = self._clock.monotonic_ns()
-        if now_ns - self._expired_ns < _EXPIRE_EVERY_S * NS_PER_S:
-            return
-        self._expired_ns = now_ns
-        self._expire()
-
-    def _expire(self) -> None:
-        """Let go what is not worth sending any more, unless it is on its way."""
-        due: list[tuple[int, Kind, int]] = []
-        for kind, ttl_s in self._limits.ttl_s.items():
-            limit_ns = self._books.age.now_ns() - round(ttl_s * NS_PER_S)
-            for n, age_ns, cost in self._books.store.oldest(kind):
-                if age_ns > limit_ns:
-                    break
-                if n not in self._flying:
-                    due.append((n, kind, cost))
-        if not due:
-            return
-        with self._books.amend(self._books.sync_for()) as (db, accounts):
-            for n, kind, cost in due:
-                db.execute("DELETE FROM message WHERE n = ?", (n,))
-                accounts[kind].let_go(cost)
-                accounts[kind].expired += 1
 
     # -- out -------------------------------------------------------------------------------------------------
 
@@ -200,28 +146,36 @@ class Outbox:
             self._taken_old = 0
 
     def take(self, most: int) -> list[Entry]:
-        """Up to `most` messages to send, live ones first, each once for a connection; perhaps none."""
+        """Up to `most` messages to send, live ones first, each once for a connection; perhaps none.
 
-        def work() -> list[Entry]:
-            if self._unnoted and not self._note_delivered([]):
-                return []  # what is not known to be noted would be sent again after a crash, without bound
-            self._expire_sometimes()
-            if most <= 0 or self._queued <= len(self._flying):
-                return []
-            store = self._books.store
-            rows = store.between(self._taken_live, self._books.next, most)
-            rows += store.between(self._taken_old, self._live_from, most - len(rows))
-            if torn := [row for row in rows if not is_whole(row)]:
-                raise DamageError(f"message {torn[0][0]} is not what was written")
-            return [self._take(row) for row in rows]
+        None, too, while the disk fails: `reason` says why.
+        """
+        try:
+            return self._guarded(lambda: self._take_all(most))
+        except DeliveryError as error:
+            self._books.reason = str(error)
+            return []
 
-        return self._guarded(work)
+    def _take_all(self, most: int) -> list[Entry]:
+        if self._unnoted:
+            self._note([])
+        if self._unnoted:
+            return []  # what is not known to be noted would be sent again after a crash, without bound
+        self._room.expire()
+        if most <= 0 or self._queued <= len(self._flying):
+            return []
+        store = self._books.store
+        rows = store.between(self._taken_live, self._books.next, most)
+        rows += store.between(self._taken_old, self._live_from, most - len(rows))
+        if torn := [row for row in rows if not is_whole(row)]:
+            raise DamageError(f"message {torn[0][0]} is not what was written")
+        return [self._take(row) for row in rows]
 
     def _take(self, row: Row) -> Entry:
         n, identity, kind, age_ns, topic, body, correlation, stamped, _ = row
         historical = n <= self._live_from
         payload = stamp.close_stamp(body, historical=historical) if stamped else body
-        left_s = self._limits.ttl_s.get(Kind(kind))
+        left_s = self._ttl_s.get(Kind(kind))
         if left_s is not None:
             left_s -= (self._books.age.now_ns() - age_ns) / NS_PER_S
         message = Message(
@@ -237,29 +191,39 @@ class Outbox:
         return entry
 
     def acknowledge(self, entries: Sequence[Entry]) -> None:
-        """The broker has these. What the full disk does not let us note is kept until it does."""
+        """The broker has these. What a failing disk does not let us note is kept until it does."""
         if entries:
-            self._guarded(lambda: self._note_delivered(entries))
+            self._note([(entry, True) for entry in entries])
 
-    def _note_delivered(self, entries: Sequence[Entry]) -> bool:
-        pending = [*self._unnoted, *entries]
-        try:
-            self._remove_or_make_room(pending)
-        except NoRoomError as error:
-            self._unnoted = pending
-            self._books.reason = str(error)
-            return False
-        self._unnoted = []
-        if not self._queued and not self._books.store.has_reserve:
-            self._books.store.shrink()
-        return True
+    def refuse(self, entry: Entry) -> None:
+        """The broker will never take this one; it is counted as evicted. Kept as in `acknowledge`."""
+        self._note([(entry, False)])
 
-    def _remove_or_make_room(self, entries: Sequence[Entry]) -> None:
-        try:
-            self._remove(entries, delivered=True)
-        except NoRoomError:
-            self._books.store.give_reserve()
-            self._remove(entries, delivered=True)
+    def _note(self, gone: Sequence[tuple[Entry, bool]]) -> None:
+        def work() -> None:
+            self._books.with_reserve(lambda: self._remove(self._unnoted))
+            self._unnoted = []
+            if not self._queued and not self._books.store.has_reserve:
+                self._books.store.shrink()
+
+        with self._lock:
+            self._unnoted = [*self._unnoted, *gone]
+            try:
+                self._books.guarded(work)
+            except DeliveryError as error:
+                self._books.reason = str(error)
+
+    def _remove(self, gone: Sequence[tuple[Entry, bool]]) -> None:
+        with self._books.amend(self._books.sync_for()) as (db, accounts):
+            for entry, delivered in gone:
+                found = db.execute("DELETE FROM message WHERE n = ? AND id = ?", (entry.n, entry.id))
+                if not found.rowcount:
+                    continue  # it was in a page that was damaged, so it is in no book either
+                accounts[entry.kind].let_go(entry.cost_bytes)
+                accounts[entry.kind].delivered += delivered
+                accounts[entry.kind].evicted += not delivered
+        for entry, _ in gone:
+            self._flying.pop(entry.n, None)
 
     def release(self, entry: Entry) -> None:
         """The broker does not take this one now: it waits, and may expire or make room meanwhile."""
@@ -270,29 +234,13 @@ class Outbox:
         """Send a released one again; False where it does not wait any more."""
 
         def work() -> bool:
-            self._expire_sometimes()
+            self._room.expire()
             if [row[1] for row in self._books.store.between(entry.n - 1, entry.n, 1)] != [entry.id]:
                 return False
             self._flying[entry.n] = entry
             return True
 
         return self._guarded(work)
-
-    def refuse(self, entry: Entry) -> None:
-        """The broker will never take this one; it is counted as evicted."""
-        self._guarded(lambda: self._remove([entry], delivered=False))
-
-    def _remove(self, entries: Sequence[Entry], *, delivered: bool) -> None:
-        with self._books.amend(self._books.sync_for()) as (db, accounts):
-            for entry in entries:
-                found = db.execute("DELETE FROM message WHERE n = ? AND id = ?", (entry.n, entry.id))
-                if not found.rowcount:
-                    continue  # it was in a page that was damaged, so it is in no book either
-                accounts[entry.kind].let_go(entry.cost_bytes)
-                accounts[entry.kind].delivered += delivered
-                accounts[entry.kind].evicted += not delivered
-        for entry in entries:
-            self._flying.pop(entry.n, None)
 
     # -- books -----------------------------------------------------------------------------------------------
 
@@ -308,9 +256,9 @@ class Outbox:
 
     def ledger(self) -> Ledger:
         """What was accepted and what became of it, at one moment."""
-
-        def work() -> Ledger:
-            self._expire_sometimes()
+        with self._lock:
+            try:
+                self._books.guarded(self._room.expire)
+            except DeliveryError as error:
+                self._books.reason = str(error)
             return self._books.ledger()
-
-        return self._guarded(work)

@@ -157,6 +157,7 @@ def task(percept: TaskPercept) -> Json:
         "probabilities": {label: finite(p) for label, p in percept.probabilities.items()},
         "alpha": {slot: finite(weight) for slot, weight in percept.alpha.items()},
         "novelty": finite(percept.novelty),
+        "novel": percept.novel,
         "known": percept.known,
         "possible": list(percept.possible),
     }

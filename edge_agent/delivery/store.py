@@ -207,8 +207,12 @@ class Store:
             self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def set_aside(self, name: str) -> Path:
-        """Close the file and move it away as `<file>.damaged-<name>`; the newest KEPT_DAMAGED are kept."""
+        """Close the file and move it away as `<file>.damaged-<name>`; the newest KEPT_DAMAGED are kept.
+
+        The reserve is given up for the new file; `open` takes it again.
+        """
         self._close_db()
+        self._reserve.unlink(missing_ok=True)
         aside = self.path.with_name(f"{self.path.name}.damaged-{name}")
         for end in ("", "-wal", "-shm"):
             with contextlib.suppress(FileNotFoundError):

@@ -1,11 +1,18 @@
-"""The certificates of [mqtt.tls]."""
+"""The password and the certificates that a connection needs."""
 
 from __future__ import annotations
 
 import ssl
 
-from edge_agent.config import Tls
+from edge_agent.config import Mqtt, Tls
 from edge_agent.errors import ConfigurationError
+
+
+def check(settings: Mqtt) -> None:
+    """Raise ConfigurationError when the password or a TLS file cannot be read; connects to nothing."""
+    settings.read_password()
+    if settings.tls is not None:
+        tls_context(settings.tls)
 
 
 def tls_context(settings: Tls) -> ssl.SSLContext:

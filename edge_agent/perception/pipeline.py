@@ -105,6 +105,7 @@ class Pipeline:
         best = int(values.argmax())
         probability = float(values[best])
         novelty = self._novelty(head, reading, features)
+        novel = novelty > head.novelty_threshold
         return TaskPercept(
             task=head.name,
             label=head.labels[best],
@@ -117,7 +118,8 @@ class Pipeline:
             ),
             alpha=dict(reading.alpha[head.name]),
             novelty=novelty,
-            known=probability >= head.threshold and novelty <= head.novelty_threshold,
+            known=probability >= head.threshold and not novel,
+            novel=novel,
         )
 
     def _novelty(self, head: TaskHead, reading: Reading, features: Mapping[str, Features]) -> float:

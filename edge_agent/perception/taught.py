@@ -156,6 +156,7 @@ class Taught:
         values = reader.probabilities(z)
         best = int(values.argmax())
         novelty, probability = float(reader.novelty(z)), float(values[best])
+        novel = novelty > head.novelty_threshold
         return TaskPercept(
             task=head.name,
             label=head.labels[best],
@@ -163,7 +164,9 @@ class Taught:
             probabilities={label: float(p) for label, p in zip(head.labels, values, strict=True)},
             alpha={slot: 1.0},
             novelty=novelty,
-            known=probability >= head.threshold and novelty <= head.novelty_threshold,
+            known=probability >= head.threshold and not novel,
+            possible=head.labels,  # nothing was held back to calibrate on, so none can be ruled out
+            novel=novel,
         )
 
     def extend(self, manifest: Manifest) -> Manifest:

@@ -13,7 +13,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from edge_agent.delivery.sparkplug.values import DataSet, DataType, Quality, Reading, Scalar, Value
+from edge_agent.delivery.sparkplug.values import (
+    DataSet,
+    DataType,
+    Quality,
+    Reading,
+    Scalar,
+    Template,
+    Value,
+)
 from edge_agent.errors import ConfigurationError
 
 MAX_COMMAND_BYTES = 65_536
@@ -162,12 +170,18 @@ def _write(metric: Any, named: Named) -> None:
     if named.with_quality or reading.quality is not Quality.GOOD:
         metric.properties.keys.append("Quality")
         metric.properties.values.add(type=int(DataType.INT32), int_value=int(reading.quality))
-    if reading.value is None:
+    _write_value(metric, reading.datatype, reading.value, reading.timestamp_ms)
+
+
+def _write_value(metric: Any, datatype: DataType, value: Value, timestamp_ms: int) -> None:
+    if value is None:
         metric.is_null = True
-    elif isinstance(reading.value, DataSet):
-        _write_table(metric.dataset_value, reading.value)
+    elif isinstance(value, DataSet):
+        _write_table(metric.dataset_value, value)
+    elif isinstance(value, Template):
+        _write_template(metric.template_value, value, timestamp_ms)
     else:
-        setattr(metric, _FIELD[reading.datatype], plain(reading.datatype, reading.value))
+        setattr(metric, _FIELD[datatype], plain(datatype, value))
 
 
 def _write_table(target: Any, table: DataSet) -> None:
@@ -178,6 +192,18 @@ def _write_table(target: Any, table: DataSet) -> None:
         written = target.rows.add()
         for datatype, value in zip(table.types, row, strict=True):
             written.elements.add(**{_FIELD[datatype]: plain(datatype, value)})
+
+
+def _write_template(target: Any, template: Template, timestamp_ms: int) -> None:
+    target.is_definition = template.reference is None
+    if template.reference is not None:
+        target.template_ref = template.reference
+    for name, datatype, value in template.members:
+        member = target.metrics.add(name=name, datatype=int(datatype), timestamp=timestamp_ms)
+        _write_value(member, datatype, value, timestamp_ms)
+    for name, datatype, value in template.parameters:
+        parameter = target.parameters.add(name=name, type=int(datatype))
+        setattr(parameter, _FIELD[datatype], plain(datatype, value))
 
 
 def plain(datatype: DataType, value: Value) -> Scalar:

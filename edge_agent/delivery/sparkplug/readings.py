@@ -12,7 +12,15 @@ from datetime import datetime
 from typing import Any
 
 from edge_agent.config_sparkplug import PERCEPTION
-from edge_agent.delivery.sparkplug.values import DataSet, DataType, Quality, Reading, Scalar, Value
+from edge_agent.delivery.sparkplug.values import (
+    DataSet,
+    DataType,
+    Quality,
+    Reading,
+    Scalar,
+    Template,
+    Value,
+)
 
 REBIRTH = "Node Control/Rebirth"
 BD_SEQ = "bdSeq"
@@ -52,11 +60,11 @@ _SENSOR: tuple[tuple[str, DataType, tuple[str, ...]], ...] = (
     ("Clock Error ms", _D, ("clock_error_ms",)),
     ("Simulated", _B, ("simulated",)),
 )
-_EVENT: tuple[tuple[str, DataType, tuple[str, ...]], ...] = (
-    ("Event/Label", _S, ("label",)),
-    ("Event/Previous", _S, ("previous",)),
-    ("Event/Probability", _D, ("probability",)),
-)
+EVENT = "Perceived Event"
+"""The template of events: what is said of one is never seen beside what was said of another."""
+DEFINITION = f"_types_/{EVENT}"
+"""The metric that defines it, named as in the examples of the specification."""
+_EVENT = (("Label", _S, "label"), ("Previous", _S, "previous"), ("Probability", _D, "probability"))
 _ANSWER: tuple[tuple[str, DataType, tuple[str, ...]], ...] = (
     ("Answer/Question", _S, ("question",)),
     ("Answer/Text", _S, ("text",)),
@@ -84,6 +92,7 @@ def declared(outline: Outline, at_ms: int) -> list[Reading]:
     readings = [Reading("", f"Properties/{name}", _S, text) for name, text in outline.properties.items()]
     readings += _read("", _HEALTH, {})
     readings += [Reading("", name, _I, None) for name in STORE]
+    readings.append(Reading("", DEFINITION, DataType.TEMPLATE, _event_of(None, {})))
     readings += _percept({}, outline)
     for task in outline.tasks:
         readings += _event({"task": task}, outline)
@@ -137,7 +146,7 @@ def _task(name: str, found: Json | None) -> Iterator[Reading]:
     said: Json = found or {}
     for title, datatype, key in (
         ("Label", _S, "label"), ("Probability", _D, "probability"), ("Known", _B, "known"),
-        ("Novelty", _D, "novelty"),
+        ("Novelty", _D, "novelty"), ("Novel", _B, "novel"),
     ):  # fmt: skip
         yield Reading(PERCEPTION, f"{name}/{title}", datatype, said.get(key), quality=quality)
     tables: dict[str, DataSet | None] = {"Probabilities": None, "Weights": None}
@@ -158,8 +167,14 @@ def _table(
 
 
 def _event(body: Json, _outline: Outline) -> Iterator[Reading]:
-    for reading in _read(PERCEPTION, _EVENT, body):
-        yield replace(reading, name=f"{body['task']}/{reading.name}")
+    task = body["task"]
+    yield Reading(PERCEPTION, f"{task}/Event", DataType.TEMPLATE, _event_of(task, body))
+
+
+def _event_of(task: str | None, body: Json) -> Template:
+    """An event of a task; the definition of all of them for none."""
+    members = tuple((name, datatype, body.get(key)) for name, datatype, key in _EVENT)
+    return Template(None if task is None else EVENT, members, (("Task", _S, task or ""),))
 
 
 def _answer(body: Json, _outline: Outline) -> Iterator[Reading]:

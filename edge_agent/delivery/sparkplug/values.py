@@ -58,7 +58,23 @@ class DataSet:
             raise ValueError(f"a table of {len(self.columns)} columns with {sorted(widths)} types and values")
 
 
-Value = Scalar | DataSet | None
+Part = tuple[str, DataType, Scalar | None]
+"""A member or a parameter of a template: name, data type, value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """Values that belong together (6.4.14). `reference` names its definition; None: it is the definition.
+
+    A definition names every member and parameter, and its values are their defaults.
+    """
+
+    reference: str | None
+    members: tuple[Part, ...]
+    parameters: tuple[Part, ...]
+
+
+Value = Scalar | DataSet | Template | None
 """None is null: there is nothing to say just now."""
 
 
