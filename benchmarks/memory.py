@@ -30,11 +30,12 @@ S = 1_000_000_000
 STEP_S = 2.592
 DAY = (
     "How often did it rain yesterday?",
+    "What happened yesterday?",
     "What happened in the last two hours?",
     "Was anything unusual today?",
 )
 ALWAYS = ("When did you last hear a dog?", "How long has the person been seated?")
-MONTH = ("How often did it rain in the last 30 days?",)
+MONTH = ("How often did it rain in the last 30 days?", "What happened in the last 30 days?")
 
 
 def fill(store: Store, clock: ManualClock, heads: dict[str, tuple[str, ...]], count: int) -> float:

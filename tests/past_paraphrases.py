@@ -127,7 +127,7 @@ HELD_OUT: list[tuple[str, str, str]] = [
     ("Was the air ever damper than 40 percent yesterday?", "Measured above", "humidity"),
 ]
 
-# -- written later, before the rules and forms were widened; the even ones were at hand then, the odd ones not -----
+# Written later, before rules and forms were widened: every second one was not looked at then.
 
 LATER: list[tuple[str, str, str]] = [
     ("How many times has the dog barked since this morning?", "HowOften", "dog"),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
-from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from edge_agent.memory.notes import Event, Kind, Measure
 from edge_agent.memory.runs import Run, place
@@ -17,8 +20,16 @@ from edge_agent.memory.schema import open_file
 
 EVER_NS = 1 << 62
 """Later than anything, in wall ns."""
-_ROW = """SELECT start_ns + :offset, end_ns + :offset, id, probability, windows, first_window, last_window
-FROM interval"""
+ROW = np.dtype(
+    [(name, np.int64) for name in ("start_ns", "end_ns", "id", "kind")]
+    + [("probability", np.float64)]
+    + [(name, np.int64) for name in ("windows", "first_window", "last_window")]
+)
+"""An interval in wall ns: `probability` is the mean of its `windows`."""
+Rows = npt.NDArray[np.void]
+"""Of ROW, (n,)."""
+_ROW = """SELECT start_ns + :offset, end_ns + :offset, id, kind, probability, windows, first_window,
+last_window FROM interval"""
 _REACH = """FROM interval WHERE kind = :kind AND run = :run AND start_ns <= :high AND end_ns >= :low
 AND start_ns >= coalesce((SELECT max(start_ns) FROM interval
                           WHERE kind = :kind AND run = :run AND start_ns <= :low), :low)"""
@@ -27,19 +38,6 @@ _REACHING = _ROW.replace("FROM interval", _REACH)
 _LATEST = f"{_ROW} WHERE kind = :kind AND run = :run AND start_ns < :high ORDER BY start_ns DESC LIMIT :count"
 _COVERED = f"SELECT coalesce(sum(min(end_ns, :high) - max(start_ns, :low)), 0) {_REACH}"
 Wanted = Callable[[Kind], bool]
-
-
-class Row(NamedTuple):
-    """An interval in wall ns: `probability` is the mean of its `windows`. Sorts by its start."""
-
-    start_ns: int
-    end_ns: int
-    id: int
-    kind: Kind
-    probability: float
-    windows: int
-    first_window: int
-    last_window: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,20 +121,18 @@ class Database:
                 self._kinds[key] = Kind(head, label, bool(known), bool(novel), bool(simulated), _names(on))
             return {key: kind for key, kind in self._kinds.items() if wanted(kind)}
 
-    def rows(self, wanted: Wanted, start_ns: int, end_ns: int) -> list[Row]:
-        """The intervals of wanted kinds that reach into start..end (wall ns), by their starts."""
+    def rows(self, kinds: Iterable[int], start_ns: int, end_ns: int) -> Rows:
+        """The intervals of some kinds that reach into start..end (wall ns), by their starts."""
         with self._lock:
-            kinds = self.kinds(wanted)
-            return sorted(
-                row
+            found = [
+                self._rows(_REACHING, kinds, _values(run, offset_ns, start_ns, end_ns))
                 for run, offset_ns in self.placed(start_ns, end_ns)
-                for row in self._rows(_REACHING, kinds, _values(run, offset_ns, start_ns, end_ns))
-            )
+            ]
+        return _sorted(found)
 
-    def covered_ns(self, wanted: Wanted, start_ns: int, end_ns: int) -> int:
-        """For how long of start..end (wall ns) there are intervals of wanted kinds, which are of one head."""
+    def covered_ns(self, kinds: Collection[int], start_ns: int, end_ns: int) -> int:
+        """For how long of start..end (wall ns) there are intervals of some kinds, which are of one head."""
         with self._lock:
-            kinds = self.kinds(wanted)
             return sum(
                 self._connection.execute(_COVERED, {"kind": key, **values}).fetchone()[0]
                 for run, offset_ns in self.placed(start_ns, end_ns)
@@ -144,22 +140,20 @@ class Database:
                 for key in kinds
             )
 
-    def latest(self, wanted: Wanted, before_ns: int, count: int) -> list[Row]:
-        """The `count` newest intervals of wanted kinds that begin before a moment (wall ns), newest first."""
-        found: list[Row] = []
+    def latest(self, kinds: Collection[int], before_ns: int, count: int) -> Rows:
+        """The `count` newest intervals of some kinds that begin before a moment (wall ns), oldest first."""
+        found, sum_of = list[Rows](), 0
         with self._lock:
-            kinds = self.kinds(wanted)
             for run, offset_ns in reversed(self.placed(-EVER_NS, before_ns)):
                 values = _values(run, offset_ns, -EVER_NS, before_ns)
-                found += self._rows(_LATEST, kinds, {"count": count, **values})
-                if len(found) >= count:
+                found.append(self._rows(_LATEST, kinds, {"count": count, **values}))
+                if (sum_of := sum_of + len(found[-1])) >= count:
                     break
-        return sorted(found, reverse=True)[:count]
+        return _sorted(found)[-count:]
 
-    def _rows(self, text: str, kinds: Mapping[int, Kind], values: Mapping[str, int]) -> Iterator[Row]:
-        for key, kind in kinds.items():
-            for start_ns, end_ns, number, *rest in self._connection.execute(text, {"kind": key, **values}):
-                yield Row(start_ns, end_ns, number, kind, *rest)
+    def _rows(self, text: str, kinds: Iterable[int], values: Mapping[str, int]) -> Rows:
+        found = (self._connection.execute(text, {"kind": key, **values}) for key in kinds)
+        return np.fromiter(itertools.chain.from_iterable(found), ROW)
 
     def minutes(self, name: str, unit: str, start_ns: int, end_ns: int) -> list[Minute]:
         """The minutes of a number that began in start..end (wall ns), by their starts."""
@@ -253,6 +247,11 @@ class Database:
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(text.split())
+
+
+def _sorted(parts: list[Rows]) -> Rows:
+    rows = np.concatenate([np.empty(0, ROW), *parts])
+    return rows[np.lexsort((rows["end_ns"], rows["start_ns"]))]
 
 
 def _values(run: Run, offset_ns: int, start_ns: int, end_ns: int) -> dict[str, int]:

@@ -112,7 +112,7 @@ def _fact(spell: Spell) -> dict[str, object]:
         "start_utc": utc_words(spell.start_ns),
         "end_utc": utc_words(spell.end_ns),
         "seconds": spell.seen_ns / NS_PER_S,
-        "probability": spell.probability,
+        "probability": spell.mean,
         "windows": spell.windows,
         "first_window": spell.first_window,
         "last_window": spell.last_window,

@@ -6,14 +6,15 @@ worded: words.py does that from a Finding, and from nothing else.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from edge_agent.clock import NS_PER_S
 from edge_agent.manifest import Manifest
 from edge_agent.memory.database import EVER_NS, Wanted
-from edge_agent.memory.notes import NO_DATA, SLOT, Event
-from edge_agent.memory.spells import Hold, Spell, Sum, added, clip, spells, together
+from edge_agent.memory.notes import NO_DATA, SLOT, Event, Kind
+from edge_agent.memory.spells import Hold, Spell, Spells, Sum, clip, spells, together
 from edge_agent.memory.store import Store
 
 FRESH_S = 5.0
@@ -195,15 +196,15 @@ class Queries:
             case Now(heads):
                 return self._finding(query, heads, Span(now_ns, now_ns), (), now_ns)
             case LastTime(target, span):
-                return self._finding(query, (target.head,), span, self._newest(_of(target), span), now_ns)
+                return self._finding(query, (target.head,), span, self._last(_of(target), span), now_ns)
             case FirstTime(target, span):
-                starts = (found[0] for found in self._spells(_of(target), span) if found)
-                first = min(starts, default=None)
-                return self._finding(query, (target.head,), span, [[first]] if first else [], now_ns)
+                starts = [found.part(slice(1)) for found in self._spells(_of(target), span) if len(found)]
+                first = sorted(starts, key=lambda one: one.spell(0))[:1]
+                return self._finding(query, (target.head,), span, first, now_ns)
             case Ongoing(target):
                 ever = Span(-EVER_NS, now_ns, open=True)
                 wanted = _of(target) if target.labels else _known(target.head)
-                return self._finding(query, (target.head,), ever, self._newest(wanted, ever), now_ns)
+                return self._finding(query, (target.head,), ever, self._last(wanted, ever), now_ns)
             case HowLong(target, span) | HowOften(target, span) | Whether(target, span):
                 return self._finding(query, (target.head,), span, self._spells(_of(target), span), now_ns)
             case Timeline(heads, span):
@@ -211,7 +212,7 @@ class Queries:
                 return self._finding(query, heads, span, found, now_ns)
             case Before(heads, at_ns):
                 ever = Span(-EVER_NS, at_ns, open=True)
-                last_of = [last for head in heads for last in self._newest(_known(head), ever)]
+                last_of = [last for head in heads for last in self._last(_known(head), ever)]
                 return self._finding(query, heads, ever, last_of, now_ns)
             case Unusual(span):
                 return self._unusual(query, span, now_ns)
@@ -234,65 +235,65 @@ class Queries:
         query: Query,
         heads: Sequence[str],
         span: Span,
-        groups: Iterable[Sequence[Spell]],
+        groups: Iterable[Spells],
         now_ns: int,
         events: Sequence[Event] = (),
     ) -> Finding:
         """`groups` are the spells of one label each, which are held only until they are added up."""
-        read, newest = self.store.read, list[Spell]()
-        sums: dict[tuple[str, str], Sum] = {}
-        for group in filter(None, groups):
-            sums[group[0].head, group[0].label] = added(group)
-            newest += group[-KEPT:]
-        latest = [row.end_ns for head in heads for row in read.latest(_data(head), now_ns + 1, 1)]
+        read, newest, sums = self.store.read, list[Spell](), dict[tuple[str, str], Sum]()
+        for group in filter(len, groups):
+            since_ns = newest[0].start_ns if len(newest) == KEPT else -EVER_NS
+            newest = sorted(newest + group.newest(KEPT, since_ns))[-KEPT:]
+            sums[group.of] = group.sum()
+        kinds = {head: read.kinds(_data(head)) for head in heads}
         watched = (
-            {} if span.open else {h: read.covered_ns(_data(h), span.start_ns, span.end_ns) for h in heads}
+            {} if span.open else {h: read.covered_ns(kinds[h], span.start_ns, span.end_ns) for h in heads}
         )
+        ends = [int(row["end_ns"]) for head in heads for row in read.latest(kinds[head], now_ns + 1, 1)]
         return Finding(
             query=query,
-            spells=tuple(sorted(newest)[-KEPT:]),
+            spells=tuple(newest),
             sums=sums,
             total=together(sums.values()),
             watched_by=watched,
-            newest_ns=max(latest, default=None),
+            newest_ns=max(ends, default=None),
             now_ns=now_ns,
             events=tuple(events),
         )
 
-    def _spells(self, wanted: Wanted, span: Span) -> Iterator[list[Spell]]:
+    def _spells(self, wanted: Wanted, span: Span) -> Iterator[Spells]:
         """The spells of a span, label by label."""
-        for label in self._labels(wanted):
-            rows = self.store.read.rows(label, span.start_ns, span.end_ns)
-            yield spells(clip(rows, span.start_ns, span.end_ns), self._hold)
+        for kinds in self._labels(wanted):
+            rows = self.store.read.rows(kinds, span.start_ns, span.end_ns)
+            yield spells(clip(rows, span.start_ns, span.end_ns), kinds, self._hold)
 
-    def _newest(self, wanted: Wanted, span: Span) -> list[list[Spell]]:
-        """The spell of a span that ended last, as the only group; no group where there is none."""
-        found = [self._last(label, span) for label in self._labels(wanted)]
-        newest = max(filter(None, found), key=lambda spell: spell.end_ns, default=None)
-        return [[newest]] if newest else []
+    def _last(self, wanted: Wanted, span: Span) -> list[Spells]:
+        """The spell of a span that ended last; none where there is none."""
+        found = filter(len, (self._last_of(kinds, span) for kinds in self._labels(wanted)))
+        return sorted(found, key=lambda one: one.spell(0).end_ns)[-1:]
 
-    def _last(self, label: Wanted, span: Span) -> Spell | None:
-        """The newest spell of one label, from as few rows as will do."""
+    def _last_of(self, kinds: Mapping[int, Kind], span: Span) -> Spells:
+        """The last spell of one label, from as few rows as will do."""
         count = _PAGE
         while True:
-            rows = self.store.read.latest(label, span.end_ns, count)
-            kept = clip(reversed(rows), span.start_ns, span.end_ns)
-            found = spells(kept, self._hold)
-            if len(rows) < count or rows[-1].start_ns <= span.start_ns:
-                return found[-1] if found else None
+            rows = self.store.read.latest(kinds, span.end_ns, count)
+            cut = clip(rows, span.start_ns, span.end_ns)
+            last = spells(cut, kinds, self._hold).part(slice(-1, None))
+            complete = len(rows) < count or rows["start_ns"][0] <= span.start_ns
             # A spell at the beginning of a page may have begun before it.
-            if found and found[-1].start_ns > kept[0].start_ns + self._hold.join_ns:
-                return found[-1]
+            if complete or (len(last) and last.spell(0).start_ns > cut["start_ns"][0] + self._hold.join_ns):
+                return last
             count *= 8
 
-    def _labels(self, wanted: Wanted) -> list[Wanted]:
-        """What is wanted, label by label."""
-        pairs = {(kind.head, kind.label) for kind in self.store.read.kinds(wanted).values()}
-        return [_labelled(head, label, wanted) for head, label in sorted(pairs)]
+    def _labels(self, wanted: Wanted) -> Iterator[dict[int, Kind]]:
+        """The kinds that are wanted, label by label."""
+        found = sorted(self.store.read.kinds(wanted).items(), key=lambda one: _label_of(one[1]))
+        for _, kinds in itertools.groupby(found, key=lambda one: _label_of(one[1])):
+            yield dict(kinds)
 
 
-def _labelled(head: str, label: str, wanted: Wanted) -> Wanted:
-    return lambda kind: kind.head == head and kind.label == label and wanted(kind)
+def _label_of(kind: Kind) -> tuple[str, str]:
+    return kind.head, kind.label
 
 
 def _of(target: Target) -> Wanted:

@@ -6,14 +6,18 @@ read in between; a spell that was seen for less than `hold_ns` is a slip of the 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
-from operator import mul
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from edge_agent.clock import NS_PER_S
-from edge_agent.memory.database import Row
+import numpy as np
+import numpy.typing as npt
 
+from edge_agent.clock import NS_PER_S
+from edge_agent.memory.database import Rows
+from edge_agent.memory.notes import Kind
+
+Int64 = npt.NDArray[np.int64]
 JOIN_S = 2.0
 
 
@@ -26,14 +30,14 @@ class Hold:
 
 
 class Spell(NamedTuple):
-    """`seen_ns` is how long it was read within start..end (wall ns); the probability is of its windows."""
+    """`seen_ns` is for how long it was read within start..end (wall ns), `mean` its probability."""
 
     start_ns: int
     head: str
     label: str
     end_ns: int
     seen_ns: int
-    probability: float
+    mean: float
     windows: int
     first_window: int
     last_window: int
@@ -57,56 +61,100 @@ class Sum(NamedTuple):
     simulated: bool = False
 
 
-def clip(rows: Iterable[Row], start_ns: int, end_ns: int) -> list[Row]:
+def clip(rows: Rows, start_ns: int, end_ns: int) -> Rows:
     """The rows cut to start..end; what only touches it is left out."""
-    return [
-        row
-        if start_ns <= row.start_ns and row.end_ns <= end_ns
-        else row._replace(start_ns=max(row.start_ns, start_ns), end_ns=min(row.end_ns, end_ns))
-        for row in rows
-        if min(row.end_ns, end_ns) > max(row.start_ns, start_ns)
-    ]
+    cut = rows.copy()
+    cut["start_ns"].clip(min=start_ns, out=cut["start_ns"])
+    cut["end_ns"].clip(max=end_ns, out=cut["end_ns"])
+    return cut[cut["end_ns"] > cut["start_ns"]]
 
 
-def spells(rows: Iterable[Row], hold: Hold) -> list[Spell]:
+@dataclass(frozen=True, slots=True)
+class Spells:
+    """Those of one label: spell i is read in `rows[first[i]:after[i]]`, whose kinds are `kinds`.
+
+    Arrays, since a month may hold a million of them: a `Spell` is made only of one that is told.
+    """
+
+    rows: Rows
+    kinds: Mapping[int, Kind]
+    first: Int64
+    after: Int64
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    @property
+    def of(self) -> tuple[str, str]:
+        """Their head and label."""
+        kind = next(iter(self.kinds.values()))
+        return kind.head, kind.label
+
+    def newest(self, count: int, since_ns: int) -> list[Spell]:
+        """At most the last so many that begin at a moment or later, oldest first."""
+        begin = int(np.searchsorted(self.rows["start_ns"][self.first], since_ns))
+        return [self.spell(i) for i in range(max(begin, len(self) - count), len(self))]
+
+    def part(self, which: slice) -> Spells:
+        """Some of them."""
+        return replace(self, first=self.first[which], after=self.after[which])
+
+    def spell(self, index: int) -> Spell:
+        """One of them. Raises IndexError where there is none."""
+        rows = self.rows[self.first[index] : self.after[index]]
+        (head, label), windows = self.of, int(rows["windows"].sum())
+        return Spell(
+            start_ns=int(rows["start_ns"][0]),
+            head=head,
+            label=label,
+            end_ns=int(rows["end_ns"][-1]),
+            seen_ns=int((rows["end_ns"] - rows["start_ns"]).sum()),
+            mean=float(rows["probability"] @ rows["windows"]) / windows,
+            windows=windows,
+            first_window=int(rows["first_window"][0]),
+            last_window=int(rows["last_window"][-1]),
+            intervals=len(rows),
+            sensors=_sensors(kinds := self._kinds_of(rows)),
+            simulated=any(kind.simulated for kind in kinds),
+        )
+
+    def sum(self) -> Sum:
+        """All of them, of which there is at least one."""
+        held = np.zeros(len(self.rows) + 1, np.int64)
+        held[self.first] += 1
+        held[self.after] -= 1
+        rows = self.rows[held.cumsum()[:-1] > 0]
+        first = np.append(0, np.cumsum(self.after - self.first)[:-1])
+        windows = np.add.reduceat(rows["windows"], first)
+        weights = np.add.reduceat(rows["probability"] * rows["windows"], first)
+        return Sum(
+            times=len(self),
+            first_ns=int(rows["start_ns"][0]),
+            last_ns=int(rows["start_ns"][first[-1]]),
+            seen_ns=int((rows["end_ns"] - rows["start_ns"]).sum()),
+            least=float((weights / windows).min()),
+            mean=float(weights.sum()) / int(windows.sum()),
+            greatest=float((weights / windows).max()),
+            windows=int(windows.sum()),
+            sensors=_sensors(kinds := self._kinds_of(rows)),
+            simulated=any(kind.simulated for kind in kinds),
+        )
+
+    def _kinds_of(self, rows: Rows) -> list[Kind]:
+        return [self.kinds[number] for number in np.unique(rows["kind"]).tolist()]
+
+
+def spells(rows: Rows, kinds: Mapping[int, Kind], hold: Hold) -> Spells:
     """The spells of `rows`, which are of one label and in the order of their starts."""
-    groups: list[list[Row]] = []
-    last_ns = 0
-    for row in rows:
-        if not groups or row.start_ns - last_ns >= hold.join_ns:
-            groups.append([])
-        groups[-1].append(row)
-        last_ns = row.end_ns
-    return [spell for group in groups if (spell := _spell(group)).seen_ns >= hold.hold_ns]
+    apart = rows["start_ns"][1:] - rows["end_ns"][:-1] >= hold.join_ns
+    first = np.flatnonzero(np.append(len(rows) > 0, apart))
+    after = np.append(first[1:], len(rows))[: len(first)]
+    held = np.add.reduceat(rows["end_ns"] - rows["start_ns"], first) >= hold.hold_ns
+    return Spells(rows, kinds, first[held], after[held])
 
 
-def _spell(rows: Sequence[Row]) -> Spell:
-    first, last = rows[0], rows[-1]
-    windows = sum(row.windows for row in rows)
-    return Spell(
-        start_ns=first.start_ns,
-        head=first.kind.head,
-        label=first.kind.label,
-        end_ns=last.end_ns,
-        seen_ns=sum(row.end_ns - row.start_ns for row in rows),
-        probability=sum(row.probability * row.windows for row in rows) / windows,
-        windows=windows,
-        first_window=first.first_window,
-        last_window=last.last_window,
-        intervals=len(rows),
-        sensors=frozenset(name for row in rows for name in row.kind.sensors),
-        simulated=any(row.kind.simulated for row in rows),
-    )
-
-
-def added(spells: Iterable[Spell]) -> Sum:
-    """What some spells come to."""
-    return together([_sum_of(spell) for spell in spells])
-
-
-def _sum_of(one: Spell) -> Sum:
-    at_ns, chance = one.start_ns, one.probability
-    return Sum(1, at_ns, at_ns, one.seen_ns, chance, chance, chance, one.windows, one.sensors, one.simulated)
+def _sensors(kinds: Collection[Kind]) -> frozenset[str]:
+    return frozenset(name for kind in kinds for name in kind.sensors)
 
 
 def together(sums: Collection[Sum]) -> Sum:
@@ -120,9 +168,9 @@ def together(sums: Collection[Sum]) -> Sum:
         last_ns=max(last),
         seen_ns=sum(seen),
         least=min(least),
-        mean=sum(map(mul, mean, windows)) / sum(windows),
+        mean=float(np.average(mean, weights=windows)),
         greatest=max(greatest),
         windows=sum(windows),
-        sensors=frozenset().union(*set(sensors)),
+        sensors=frozenset().union(*sensors),
         simulated=any(simulated),
     )

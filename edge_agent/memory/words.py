@@ -35,7 +35,7 @@ from edge_agent.memory.queries import (
     Unusual,
     Whether,
 )
-from edge_agent.memory.spells import Spell, Sum, added
+from edge_agent.memory.spells import Spell, Sum
 from edge_agent.perception.facts import join
 
 TOLD = 5
@@ -222,7 +222,7 @@ class Words:
 
     def _told(self, spell: Spell, now_ns: int) -> str:
         at = moment_words(spell.start_ns, now_ns, self._zone)
-        return f"{self._label(spell)} {at}, for {duration_words(spell.seen_ns)} {self._proof(added([spell]))}"
+        return f"{self._label(spell)} {at}, for {duration_words(spell.seen_ns)} {self._proof(spell)}"
 
     def _moments(self, spells: Sequence[Spell], of: Sum, found: Finding) -> str:
         """When they began; of many, or of some that are not at hand, the first and the last."""
@@ -231,7 +231,7 @@ class Words:
         first, last = (moment_words(at, found.now_ns, self._zone) for at in (of.first_ns, of.last_ns))
         return f"the first {first}, the last {last}"
 
-    def _proof(self, of: Sum) -> str:
+    def _proof(self, of: Spell | Sum) -> str:
         used = join(self._slot(slot.name) for slot in self._lexicon.slots if slot.name in of.sensors)
         return f"({_percent(of.mean)}, from {used})" if used else f"({_percent(of.mean)})"
 
