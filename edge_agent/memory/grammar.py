@@ -13,6 +13,7 @@ from datetime import tzinfo
 from edge_agent.memory import phrases
 from edge_agent.memory.clock_words import day_bounds_ns, local
 from edge_agent.memory.database import EVER_NS
+from edge_agent.memory.days import PhraseError
 from edge_agent.memory.lexicon import Lexicon
 from edge_agent.memory.measured import Measured, Wanted
 from edge_agent.memory.number_grammar import NumberGrammar
@@ -99,7 +100,7 @@ class Grammar:
         asked, limit = self.numbers.without_limit(asked)
         try:
             when = phrases.find(asked, now_ns, self.zone)
-        except phrases.PhraseError as error:
+        except PhraseError as error:
             return Refused(str(error), "no such time")
         rest = when.rest if when else asked
         query: Query | Measured | Refused | None = self._query(rest, when, now_ns)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import tzinfo
 
 from edge_agent.memory import phrases
+from edge_agent.memory.days import PhraseError
 from edge_agent.memory.evidence import evidence, heads_of, span_of
 from edge_agent.memory.grammar import Grammar, Refused, moved
 from edge_agent.memory.lexicon import Lexicon
@@ -179,7 +180,7 @@ class Recall:
             return None
         try:
             when = phrases.find(asked, now_ns, self._grammar.zone)
-        except phrases.PhraseError as error:
+        except PhraseError as error:
             return Refused(str(error), "no such time")
         return self._varied(last, when.rest if when else asked, when)
 
