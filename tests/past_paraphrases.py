@@ -1,6 +1,7 @@
 """Other ways to ask about the past, written without a look at the rules: what is meant, or that nothing is.
 
-SEEN were at hand when the forms of the second parser were written; HELD_OUT were written afterwards.
+SEEN were at hand when the rules were written. Of LATER and OTHER_LATER every second one was, the first among
+them; the others were only counted. HELD_OUT is older than the rules of today.
 OTHER are questions about now, about something that is not perceived, or about nothing.
 """
 
@@ -126,8 +127,6 @@ HELD_OUT: list[tuple[str, str, str]] = [
     ("Did the humidity stay under 30 percent yesterday?", "Measured below", "humidity"),
     ("Was the air ever damper than 40 percent yesterday?", "Measured above", "humidity"),
 ]
-
-# Written later, before rules and forms were widened: every second one was not looked at then.
 
 LATER: list[tuple[str, str, str]] = [
     ("How many times has the dog barked since this morning?", "HowOften", "dog"),

@@ -29,8 +29,8 @@ _FUTURE = re.compile(
     r"\b(tomorrow|next (?:week|month|year|time|hour|weekend|\w+day)|will be|later today|in the future)\b"
 )
 _VAGUE = re.compile(
-    r"\b(a (?:short |little |long )?(?:while|time) (?:ago|back)|long ago|some time ago|recently|lately"
-    r"|the other day"
+    r"\b(a (?:short |little |long )?(?:while|time) (?:ago|back)|(?<!how )long ago|some time ago|recently"
+    r"|lately|the other day"
     r"|(?:while|when|since) i (?:was (?:away|out|gone|asleep|sleeping)|left|slept|woke up|got up))"
 )
 _AROUND_S = {"at": 300, "as of": 300, "around": 900}
