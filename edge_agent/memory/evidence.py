@@ -8,20 +8,8 @@ from edge_agent.clock import NS_PER_S
 from edge_agent.memory.clock_words import utc_words
 from edge_agent.memory.lexicon import Lexicon
 from edge_agent.memory.notes import DATA, NO_DATA, SLOT
-from edge_agent.memory.queries import KEPT, Availability, Finding, Query, Span, Target, Timeline
+from edge_agent.memory.queries import KEPT, Availability, Finding, Query, Timeline, heads_of, span_of
 from edge_agent.memory.spells import Spell, Sum
-
-
-def span_of(query: Query) -> Span | None:
-    """The time a query is about."""
-    return getattr(query, "span", None)
-
-
-def heads_of(query: Query) -> tuple[str, ...]:
-    """The heads that a query names."""
-    target: Target | None = getattr(query, "target", None)
-    heads: tuple[str, ...] = getattr(query, "heads", ())
-    return heads if target is None else (target.head,)
 
 
 def slots_of(query: Query, lexicon: Lexicon) -> Iterable[str]:

@@ -125,14 +125,13 @@ class Lexicon:
         """The configured slots that a question names."""
         return tuple(slot.name for slot in vocabulary.named_slots(asked, self.slots))
 
+    def read_by(self, slots: Collection[str]) -> tuple[str, ...]:
+        """The heads that some slots serve."""
+        return tuple(h.name for h in self.heads if self.manifest.serving(h.name) & set(slots))
+
     def absent(self, asked: str) -> list[str]:
         """The sensors that a question names and that are not there."""
         return vocabulary.absent_sensors(asked, self.slots)
-
-    def label_stems(self, target: Target) -> set[str]:
-        """The stems of all words for some labels."""
-        forms = [form for label, both in self._labels[target.head] if label in target.labels for form in both]
-        return set[str]().union(*forms)
 
     def phrase(self, head: str, label: str) -> str:
         """How a label is said."""

@@ -146,6 +146,18 @@ Query = (
 )
 
 
+def span_of(query: object) -> Span | None:
+    """The time that a query is about."""
+    return getattr(query, "span", None)
+
+
+def heads_of(query: object) -> tuple[str, ...]:
+    """The heads that a query names."""
+    target: Target | None = getattr(query, "target", None)
+    heads: tuple[str, ...] = getattr(query, "heads", ())
+    return heads if target is None else (target.head,)
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """What memory holds of a query.

@@ -16,7 +16,7 @@ from edge_agent.memory.clock_words import (
     local,
     moment_words,
 )
-from edge_agent.memory.evidence import slots_of, span_of
+from edge_agent.memory.evidence import slots_of
 from edge_agent.memory.lexicon import Lexicon
 from edge_agent.memory.notes import NO_DATA, SLOT
 from edge_agent.memory.queries import (
@@ -34,6 +34,7 @@ from edge_agent.memory.queries import (
     Timeline,
     Unusual,
     Whether,
+    span_of,
 )
 from edge_agent.memory.spells import Spell, Sum
 from edge_agent.perception.facts import join
