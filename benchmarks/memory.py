@@ -35,7 +35,7 @@ DAY = (
     "Was anything unusual today?",
 )
 ALWAYS = ("When did you last hear a dog?", "How long has the person been seated?")
-MONTH = ("How often did it rain in the last 30 days?", "What happened in the last 30 days?")
+MONTH = ("How often did it rain in the last 30 days?",)
 
 
 def fill(store: Store, clock: ManualClock, heads: dict[str, tuple[str, ...]], count: int) -> float:
