@@ -18,9 +18,9 @@ from export.catalog import HEADS
 from export.dialogs import Turn
 
 LENGTH_STEP = 16
+"""Rows are padded to a multiple: a CPU kernel is compiled for every new shape, which costs seconds."""
 ROW_TOKENS = 80
 """So long a row of several turns may get; a longer first turn is not cut."""
-"""Rows are padded to a multiple: a CPU kernel is compiled for every new shape, which costs seconds."""
 
 RARE_WEIGHT = 6.0
 LABEL_WEIGHT = 4.0

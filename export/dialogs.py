@@ -9,7 +9,7 @@ and all that its heads read.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,6 +72,8 @@ class Asker:
     def __init__(self, rng: np.random.Generator, *, held_out: bool = False) -> None:
         self.rng = rng
         self.held_out = held_out
+        self.often: Mapping[str, float] = {}
+        """How often a head is asked about beside another; those that are not named: once."""
         self.families: dict[str, tuple[float, Callable[[State], Turn]]] = {
             "label": (0.22, self.label_query), "yes_no": (0.16, self.yes_no),
             "false_premise": (0.05, self.false_premise), "choice": (0.10, self.choice),
@@ -107,7 +109,7 @@ class Asker:
         then which sensors there are or agree (structure), and what they measured (statistics).
         """
         able = [h.name for h in classes() if state.label(h.name)]
-        found = [self._caption(state, able[i]) for i in self.rng.permutation(len(able))[:most]]
+        found = [self._caption(state, head) for head in self._drawn(able, most)]
         for beside in (self.conflict, self.which_sensor, self.number):
             if not able or self.rng.random() < BESIDE_READINGS:
                 found.insert(int(self.rng.integers(len(found) + 1)), beside(state))
@@ -285,8 +287,17 @@ class Asker:
         """Mostly one that a present slot serves; now and then any, to learn to say that there is no data."""
         able = tuple(h.name for h in classes() if state.label(h.name))
         if able and self.rng.random() < 0.85:
-            return self._one(able)
+            return self._drawn(able, 1)[0]
         return self._one(tuple(h.name for h in classes()))
+
+    def _drawn(self, heads: Sequence[str], most: int) -> list[str]:
+        """At most so many of the heads in any order, each at most once."""
+        if not heads:
+            return []
+        weight = np.array([self.often.get(head, 1.0) for head in heads])
+        count = min(most, len(heads))
+        chosen = self.rng.choice(len(heads), count, replace=False, p=weight / weight.sum())
+        return [heads[i] for i in chosen]
 
     def _word(self, wordings: tuple[str, ...]) -> str:
         """One wording; in training often worn and framed, as people do ask."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,12 +11,13 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from export.batches import Codec, DialogBatch
+from export.batches import LABEL_WEIGHT, Codec, DialogBatch
 from export.catalog import classes
-from export.dialogs import State
-from export.groups import Group, Sample
+from export.dialogs import State, Turn, says
+from export.groups import Group, Sample, draw, random_mask
 from export.networks.adapter import Adapter, AdapterConfig, AdapterOutput, Heads
 from export.networks.language import IOTLM_7M, LanguageConfig, LanguageModel
+from export.parallel import moved
 from export.train_heads import read
 
 GATHER_STEP = 256
@@ -94,6 +95,34 @@ def even_by_reading(group: Group, heads: Heads) -> Group:
             count = torch.bincount(label).clamp(min=1)
             weight *= len(group) / count[label]
     return replace(group, weight=weight)
+
+
+def misread(
+    student: Student, groups: Sequence[Group], codec: Codec, generator: torch.Generator, rows: int = 32
+) -> dict[str, float]:
+    """head -> the share of rows in which another word is likelier than the one for what the head reads.
+
+    Of every head that names a class, after its plainest question, with any others of
+    the slots present: what is read well alone may drown among the rest.
+    """
+    config, device = student.adapter.config, student.adapter.query.device
+    found = {}
+    for head in classes():
+        own = torch.tensor([float(s in head.slots) for s in config.names])
+        mask = random_mask(rows, len(config.slots), generator).maximum(own)
+        sample = moved(device, draw(config, groups, mask, generator)[0])
+        states = states_of(student.adapter, sample)
+        question = head.question.rstrip("?")
+        batch = codec.batch([[Turn("label", head.name, question, says(head.name, s), True)] for s in states])
+        batch = moved(device, batch)
+        with torch.no_grad():
+            hidden = student.hidden(student.condition(sample), batch.ids)[batch.weight == LABEL_WEIGHT]
+            logits = student.language.logits(hidden)
+        words = [codec.tokenizer.encode(f" {phrase}").ids[0] for phrase in head.phrases.values()]
+        said = logits[:, words].argmax(-1).tolist()
+        wrong = [head.labels[i] != s.labels[head.name] for i, s in zip(said, states, strict=True)]
+        found[head.name] = sum(wrong) / rows
+    return found
 
 
 def states_of(adapter: Adapter, sample: Sample) -> list[State]:

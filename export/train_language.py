@@ -35,13 +35,18 @@ from export.parallel import ALONE, World, moved, on_cpu
 from export.plots import loss_curve
 from export.precision import autocast
 from export.spoken import show_words
-from export.student import Student, even_by_reading, language_of, make_student, states_of
+from export.student import Student, even_by_reading, language_of, make_student, misread, states_of
 from export.train_heads import config_from, load_groups, load_heads
 from export.vocabulary import transplant
 
 ALIGN = "align"
 MOST_TURNS = 6
 ENGLISH_SHARE = {"pretrain": 1.0, ALIGN: 0.0, "instruct": 0.1}
+CAPTIONS = 0.25
+"""Of the rows of dialogs: plain sentences, which say four times as much about what is shown."""
+REVIEW_EVERY = 100
+LEAST_OFTEN = 0.05
+"""A head is asked about in proportion to how often it is worded wrongly, and to this at least."""
 
 
 @dataclass(frozen=True)
@@ -117,9 +122,19 @@ class Trainer:
 
     def advance(self) -> None:
         """One step at the rate that its share of the budget asks for."""
+        if self.groups and self.step % REVIEW_EVERY == 0:
+            self._review()
         self._set_rate(self.share())
         self.log.append(self.train_step())
         self.step += 1
+
+    def _review(self) -> None:
+        """Ask most about the heads whose words are learned least: one that is never said is hard to begin."""
+        self.student.eval()
+        generator = torch.Generator().manual_seed(self.step)
+        wrong = misread(self.student, self.groups, self.codec, generator)
+        self.student.train()
+        self.asker.often = {head: share + LEAST_OFTEN for head, share in wrong.items()}
 
     def share(self) -> float:
         """How much of the budget is used, 0..1."""
@@ -168,7 +183,7 @@ class Trainer:
             answer, _ = self.student.answer_loss(self.student.condition(sample), batch)
             return answer, {"answer": answer.item()}
         # As many turns as fit: a short row costs as much as the longest one beside it.
-        dialogs = [self.codec.fitting(self.asker.dialog(s, MOST_TURNS)) for s in states]
+        dialogs = [self.codec.fitting(self._turns(s)) for s in states]
         batch = moved(self.world.device, self.codec.batch(dialogs))
         answer, row_logp = self.student.answer_loss(self.student.condition(sample), batch)
         rows, others = self._partners(sample, states, dialogs)
@@ -178,6 +193,10 @@ class Trainer:
             # L_contrast = softplus(1 - [log p(a|s,q) - log p(a|s',q)] / |a|), s' of another label.
             contrast = F.softplus(1 - (row_logp[rows] - other_logp)).mean()
         return answer + 0.2 * contrast, {"answer": answer.item(), "contrast": contrast.item()}
+
+    def _turns(self, state: State) -> list[Turn]:
+        captions = self.rng.random() < CAPTIONS
+        return self.asker.captions(state) if captions else self.asker.dialog(state, MOST_TURNS)
 
     def _sample(self) -> Sample:
         """A batch, half of its rows blended with another: what lies between two classes is met too."""
@@ -225,6 +244,7 @@ class Trainer:
             "step": self.step,
             "spent_s": self.spent_s,
             "log": self.log,
+            "often": self.asker.often,
             "settings": asdict(self.settings),
         }
         part = self.checkpoint.with_suffix(".part")
@@ -246,6 +266,7 @@ class Trainer:
             self.student.load_state_dict(state["student"])
             self.optimiser.load_state_dict(state["optimiser"])
             self.step, self.spent_s, self.log = state["step"], state["spent_s"], state["log"]
+            self.asker.often = state.get("often", {})
         if not self.world.alike(self.step):
             raise ValueError(f"the processes see different checkpoints: {self.folder} must be shared")
 

@@ -142,6 +142,17 @@ def test_what_the_device_compares_and_sums_up_is_left_to_it() -> None:
             assert turn.answer == (braced if state.present else NO_SENSORS)
 
 
+def test_a_head_that_is_to_be_asked_often_is() -> None:
+    asker = Asker(np.random.default_rng(0))
+    asker.often = {h.name: 0.01 for h in classes()} | {"touch": 1.0}
+    state = State({h.name: h.labels[0] for h in classes()}, EVERY_SLOT)
+    heads = [asker.label_query(state).head for _ in range(300)]
+    assert heads.count("touch") > 200
+    first = [asker.captions(state, most=2)[0].head for _ in range(300)]
+    assert first.count("touch") > 150
+    assert len({t.head for t in asker.captions(state, most=6) if t.family in ("label", "caption")}) > 2
+
+
 def test_what_is_listed_is_what_is_present() -> None:
     for state, turn in draw(9, 3000):
         if turn.family == "which_sensor":

@@ -20,9 +20,9 @@ from export.networks.adapter import Adapter
 from export.networks.encoders import EncoderOutput
 from export.networks.language import LanguageConfig, LanguageModel
 from export.slot_features import groups as recorded_together
-from export.student import Student, even_by_reading
+from export.student import Student, even_by_reading, misread
 from export.train_heads import shipped_config
-from export.train_language import Settings, Trainer, states_of
+from export.train_language import LEAST_OFTEN, Settings, Trainer, states_of
 from export.train_slots import outputs_of
 
 N_VOCAB = 900
@@ -104,9 +104,7 @@ def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(tokenizer, tmp_
     make_trainer(tokenizer, whole, 4).run()
     first = make_trainer(tokenizer, cut, 4)
     for _ in range(2):
-        first._set_rate(first.share())
-        first.log.append(first.train_step())
-        first.step += 1
+        first.advance()
     first.save()
     torch.manual_seed(123)  # a new process would not have the old one's generator
     make_trainer(tokenizer, cut, 4).run()
@@ -130,8 +128,6 @@ def test_a_state_is_what_the_heads_read_of_present_slots() -> None:
         heads, _, _ = adapter.fused(sample.pooled, sample.logits, sample.mask)
     assert set(watch.labels) == {"activity_recognition"}
     assert watch.present == {"imu_watch"}
-    assert set(watch.alone) == {("imu_watch", "activity_recognition")}
-    assert set(watch.alone.values()) == set(watch.labels.values()), "one slot alone is the head"
     assert every.labels == {h.name: h.labels[int(heads[h.name][1].argmax())] for h in classes()}
     assert (dict(nothing.labels), nothing.present) == ({}, frozenset())
 
@@ -157,6 +153,19 @@ def test_partners_show_another_label_through_the_same_slots(tokenizer, tmp_path:
     for i, other in zip(rows.tolist(), states_of(trainer.student.adapter, others), strict=True):
         read = [t.head for t in dialogs[i] if t.reads and t.head]
         assert any(states[i].label(h) != other.label(h) for h in read)
+
+
+def test_what_is_worded_wrongly_is_asked_about_most(tokenizer, tmp_path: Path) -> None:
+    trainer = make_trainer(tokenizer, tmp_path, 2)
+    wrong = misread(trainer.student.eval(), trainer.groups, trainer.codec, torch.Generator().manual_seed(0))
+    assert set(wrong) == {h.name for h in classes()}
+    assert np.mean(list(wrong.values())) > 0.3, "untrained"
+    trainer.run()
+    assert {h: round(w - LEAST_OFTEN, 6) for h, w in trainer.asker.often.items()} == wrong
+    again = make_trainer(tokenizer, tmp_path, 2)
+    again.resume()
+    assert again.asker.often == trainer.asker.often
+    assert torch.equal(again.student.adapter.query, trainer.student.adapter.query)
 
 
 def test_training_lowers_the_loss(tokenizer, tmp_path: Path) -> None:
