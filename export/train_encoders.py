@@ -98,7 +98,8 @@ class _Run:
     """The state of a training: network, its running average, optimiser and what was logged."""
 
     def __init__(self, network: nn.Module, options: TrainOptions, partial: Path) -> None:
-        network = network.to(memory_format=torch.channels_last)  # convolutions of images are faster so
+        # Convolutions of images are faster so. Torch's annotations do not know this way to call it.
+        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network, self.options, self.partial = network, options, partial
         self.average = copy.deepcopy(network).eval().requires_grad_(False)
         self.optimiser = torch.optim.AdamW(
