@@ -24,10 +24,12 @@ from edge_agent.memory.queries import (
     HowLong,
     HowOften,
     LastTime,
+    Now,
     Ongoing,
     Query,
     Span,
     Target,
+    Targeted,
     Timeline,
     Unusual,
     Whether,
@@ -80,7 +82,7 @@ _THROUGH = re.compile(
     r"\b(?:(?:walk|talk|run|take) me through|(?:bring|catch|fill) me (?:up(?: to date)?|in)(?: on| about)?)\b"
 )
 """Ways to say "tell me"."""
-_OTHERWISE: tuple[tuple[type[HowLong | HowOften | LastTime | FirstTime | Whether], re.Pattern[str]], ...] = (
+_OTHERWISE: tuple[tuple[type[Targeted], re.Pattern[str]], ...] = (
     (HowLong, re.compile(
         r"\b(how (?:much|many (?:minutes|hours|seconds|days))|durations?|lengths? of time|total|accumulated"
         r"|(?:add|sum) up|sp[ea]n[dt]|time$)")),
@@ -262,13 +264,9 @@ class Grammar:
         return join(slot.description for slot in self.lexicon.slots) or "no sensors"
 
 
-def moved(query: Query | Measured, span: Span) -> Query | Measured | None:
+def moved(query: Query | Measured | Now, span: Span) -> Query | Measured | None:
     """The same question of another time; None where it has none."""
-    if isinstance(query, Measured):
-        return replace(query, span=span)
-    if isinstance(
-        query, LastTime | FirstTime | HowLong | HowOften | Whether | Timeline | Unusual | Availability
-    ):
+    if isinstance(query, Measured | Targeted | Timeline | Unusual | Availability):
         return replace(query, span=span)
     if isinstance(query, Ongoing) and query.target.labels:
         return HowLong(query.target, span)

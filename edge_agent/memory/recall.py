@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import tzinfo
 
 from edge_agent.memory.evidence import evidence
-from edge_agent.memory.follow_ups import Asked, FollowUps, about_answer
+from edge_agent.memory.follow_ups import Asked, FollowUps, Whole, about_answer
 from edge_agent.memory.grammar import Grammar, Refused
 from edge_agent.memory.lexicon import Lexicon
 from edge_agent.memory.measured import Measured, measured
@@ -77,7 +77,7 @@ class Recall:
         self._remember(asker, parsed)
         return self._told(question, parsed, now_ns)
 
-    def _told(self, question: str, query: Asked, now_ns: int, about: str = "") -> Answer:
+    def _told(self, question: str, query: Whole, now_ns: int, about: str = "") -> Answer:
         """The answer to a query or, `about` it, its "sources" or its "certainty"."""
         if isinstance(query, Measured):
             return self._measured(question, query, now_ns, about)

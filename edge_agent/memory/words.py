@@ -75,8 +75,6 @@ class Words:
                 text = self._unusual(found, span)
             case Availability(slots, span):
                 text = self._availability(found, slots, span)
-            case _:
-                raise ValueError(f"{type(query).__name__} is not for memory to word")
         return text + self._caution(found, span)
 
     # -- one query each --------------------------------------------------------------------------------
