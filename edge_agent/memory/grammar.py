@@ -16,7 +16,7 @@ from edge_agent.memory.database import EVER_NS
 from edge_agent.memory.days import PhraseError
 from edge_agent.memory.known_words import KnownWords
 from edge_agent.memory.lexicon import Lexicon
-from edge_agent.memory.measured import Measured
+from edge_agent.memory.measured import Measured, Wanted
 from edge_agent.memory.number_grammar import NumberGrammar
 from edge_agent.memory.queries import (
     Availability,
@@ -139,6 +139,8 @@ class Grammar:
             found = self.numbers.parse(rest, when, lambda: self.span(when, now_ns), limit)
             if isinstance(found, str):
                 return Refused(found, "another unit")
+            if found and found.wanted is Wanted.CHANGE and when is not None and when.instant:
+                found = replace(found, span=Span(when.middle_ns, now_ns))  # "warmer than at noon"
             query = found or query
         about_past = query is not None or when is not None
         if about_past and (absent := self.lexicon.absent(rest)):
