@@ -276,7 +276,7 @@ def test_askers_do_not_share_a_dialog_and_there_are_not_too_many(world: World):
     assert nothing.source is AnswerSource.REFUSAL
     for i in range(100):
         world.recall.answer("How often was the room occupied yesterday?", f"asker-{i}")
-    assert len(world.recall._turns) <= 32
+    assert len(world.recall.askers) <= 32
 
 
 REFUSED = [
