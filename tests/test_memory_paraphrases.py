@@ -96,6 +96,13 @@ def test_every_question_can_be_asked_of_every_time(grammar: Grammar, question: s
                 assert (span.start_ns, span.end_ns) == (at(start, zone), at(end, zone)), phrase
 
 
+@pytest.mark.parametrize(
+    ("words", "label"), [("sitting", "seated"), ("seated", "seated"), ("sitting down", "sitting_down")]
+)
+def test_sitting_is_no_sitting_down(grammar: Grammar, words: str, label: str):
+    assert parsed(grammar, f"how long was the person {words} today?") == ("HowLong", label)
+
+
 def test_the_word_that_is_not_known_is_named(grammar: Grammar):
     refused = grammar.parse("Was the baby fed this morning?", NOW_NS)
     assert isinstance(refused, Refused)
