@@ -239,6 +239,8 @@ DIALOGS = [
     (["Was the watch working yesterday?", "what about the air sensor?"], "Availability", "the air sensor"),
     (["Was the room occupied yesterday?", "what about the air sensor?"], "Availability", "the air sensor"),
     (["What happened yesterday?", "what about the air sensor?"], "Timeline", "room is"),
+    (["What happened yesterday?", "and how often was the room occupied today?"], "HowOften", "today"),
+    (["When was the room last occupied?", "and how long was the room empty today?"], "HowLong", "empty"),
     (["Why was the room occupied yesterday?"], "Whether", "I cannot tell why, only what I read."),
 ]
 

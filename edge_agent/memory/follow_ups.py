@@ -57,6 +57,10 @@ _SURE = re.compile(
     r"|can i (?:trust|believe|rely on) (?:that|this|it|you))"
 )
 _AND = re.compile(r"(?:and|what about|how about|same for|also|then|or)\b")
+_WHOLE = re.compile(
+    r"\b(?:was|were|did|do|does|is|are|has|have|had|how (?!about)|when|who|why|tell|what (?!about))\b"
+)
+"""A question with such a word is whole, also where it begins with "and"."""
 _SO_LONG = re.compile(
     r"since when|(?:how long|since when) (?:has|is) (?:it|that) ?(?:been)? ?"
     r"(?:so|like that|like this|the case|that way)?"
@@ -117,7 +121,9 @@ class FollowUps:
             return Refused(str(error), "no such time") if _AND.match(asked) else None
         if when is not None and _ONLY_AND.fullmatch(when.rest):
             return self._other_time(last, when)
-        return self._other_thing(last, when.rest if when else asked, when) if _AND.match(asked) else None
+        if not _AND.match(asked) or _WHOLE.search(asked):
+            return None
+        return self._other_thing(last, when.rest if when else asked, when)
 
     def _again(self, last: Asked, again: type[Targeted]) -> Whole | None:
         """Another thing asked of the label and the time of the question before."""
