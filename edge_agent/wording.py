@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from edge_agent.askers import Askers
 from edge_agent.assembly import Parts
 from edge_agent.clock import NS_PER_S
 from edge_agent.delivery import payloads
@@ -13,6 +14,7 @@ from edge_agent.delivery.commands import Commands, Refusal, Request
 from edge_agent.delivery.message import Kind, Message, Publish
 from edge_agent.delivery.replies import replies
 from edge_agent.mailbox import Mailbox
+from edge_agent.perception.dialog import Turn
 from edge_agent.types import Answer, AnswerSource, Percept
 from edge_agent.vitals import Latencies
 
@@ -47,6 +49,7 @@ class Wording:
         self._latest = latest
         self._publish = publish
         self._busy_since_ns: int | None = None
+        self._turns: Askers[Turn] = Askers(parts.clock)
 
     def take(self, request: Request) -> Refusal | None:
         """Queue a question; a refusal where too many wait. Runs in the publisher's thread and never waits."""
@@ -70,8 +73,7 @@ class Wording:
         percept = job.percept or self._latest()
         answer = self._recalled(job)
         if answer is None:
-            deadline_s = self._parts.config.model.language_deadline_s
-            answer = self._parts.language.ask(percept, job.question, deadline_s)
+            answer = self._worded(job, percept)
         self.latencies["answer"].add(answer.latency_ms)
         if answer.first_token_ms:
             self.latencies["first_token"].add(answer.first_token_ms)
@@ -97,6 +99,17 @@ class Wording:
         if self._parts.recall is None or job.request is None:
             return None
         return self._parts.recall.answer(job.question, job.request.asker)
+
+    def _worded(self, job: Job, percept: Percept | None) -> Answer:
+        """The language model's answer; what names nothing ("are you sure?") goes with the turn before."""
+        language, before = self._parts.language, None
+        if job.request is not None and not language.answers.concerned(job.question):
+            before = self._turns.last(job.request.asker)
+        deadline_s = self._parts.config.model.language_deadline_s
+        answer = language.ask(percept, job.question, deadline_s, [before] if before else [])
+        if job.request is not None and before is None and answer.source is not AnswerSource.REFUSAL:
+            self._turns.remember(job.request.asker, Turn(job.question, answer.text))
+        return answer
 
     @property
     def problem(self) -> str:

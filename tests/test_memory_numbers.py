@@ -218,6 +218,8 @@ WAYS = [
     ("When was it warmest today?", "highest", "temperature"),
     ("When was it coldest last night?", "lowest", "temperature"),
     ("Did it get warmer since midnight?", "change", "temperature"),
+    ("Is the air more humid than it was at noon yesterday?", "change", "humidity"),
+    ("Has the air quality got worse since noon?", "change", "co2"),
     ("How humid was it two hours ago?", "value", "humidity"),
     ("How bright was it between 18 and 20 yesterday?", "range", "light"),
     ("Was the temperature between 20 and 22 degrees yesterday?", "range", "temperature"),
@@ -233,6 +235,12 @@ def test_ways_to_ask_for_a_number(world: World, question: str, wanted: str, name
     assert answer.evidence, answer.text
     assert (answer.evidence[0]["wanted"], answer.evidence[0]["number"]) == (wanted, name)
     assert not invented(answer, ZONE), answer.text
+
+
+def test_than_at_noon_is_since_noon(world: World):
+    fact = ask(world, "Is it warmer than it was at noon yesterday?").evidence[0]
+    assert utc_ns(fact["start_utc"]) == world.local(1, 12)
+    assert utc_ns(fact["end_utc"]) // S == world.now_ns // S
 
 
 def ask(world: World, *turns: str) -> Answer:

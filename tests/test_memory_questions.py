@@ -239,6 +239,8 @@ DIALOGS = [
     (["Was the watch working yesterday?", "what about the air sensor?"], "Availability", "the air sensor"),
     (["Was the room occupied yesterday?", "what about the air sensor?"], "Availability", "the air sensor"),
     (["What happened yesterday?", "what about the air sensor?"], "Timeline", "room is"),
+    (["What happened yesterday?", "and how often was the room occupied today?"], "HowOften", "today"),
+    (["When was the room last occupied?", "and how long was the room empty today?"], "HowLong", "empty"),
     (["Why was the room occupied yesterday?"], "Whether", "I cannot tell why, only what I read."),
 ]
 
@@ -276,7 +278,7 @@ def test_askers_do_not_share_a_dialog_and_there_are_not_too_many(world: World):
     assert nothing.source is AnswerSource.REFUSAL
     for i in range(100):
         world.recall.answer("How often was the room occupied yesterday?", f"asker-{i}")
-    assert len(world.recall._turns) <= 32
+    assert len(world.recall.askers) <= 32
 
 
 REFUSED = [

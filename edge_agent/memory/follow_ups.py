@@ -24,6 +24,7 @@ from edge_agent.memory.queries import (
     Query,
     Span,
     Target,
+    Targeted,
     Timeline,
     Unusual,
     Whether,
@@ -31,7 +32,8 @@ from edge_agent.memory.queries import (
     span_of,
 )
 
-Asked = Query | Measured
+Whole = Query | Measured
+Asked = Whole | Now
 _ABOUT = r"(?:and |so |or )?(?:(?:what|how) about )?"
 _BEFORE = re.compile(
     rf"{_ABOUT}(?:what (?:was|came|happened|did you \w+|were \w+) )?(?:it )?(?:the time )?(?:right |just )?"
@@ -55,12 +57,16 @@ _SURE = re.compile(
     r"|can i (?:trust|believe|rely on) (?:that|this|it|you))"
 )
 _AND = re.compile(r"(?:and|what about|how about|same for|also|then|or)\b")
+_WHOLE = re.compile(
+    r"\b(?:was|were|did|do|does|is|are|has|have|had|how (?!about)|when|who|why|tell|what (?!about))\b"
+)
+"""A question with such a word is whole, also where it begins with "and"."""
 _SO_LONG = re.compile(
     r"since when|(?:how long|since when) (?:has|is) (?:it|that) ?(?:been)? ?"
     r"(?:so|like that|like this|the case|that way)?"
 )
 _THAT = r"(?: was (?:it|that|this)| did (?:it|that|this) (?:happen|last|take))?"
-_AGAIN: tuple[tuple[type[HowLong | HowOften | LastTime | FirstTime], str], ...] = (
+_AGAIN: tuple[tuple[type[Targeted], str], ...] = (
     (HowLong, rf"(?:for )?how long{_THAT}(?: in (?:all|total))?"),
     (HowOften, rf"how (?:often|many times){_THAT}"),
     (
@@ -71,7 +77,6 @@ _AGAIN: tuple[tuple[type[HowLong | HowOften | LastTime | FirstTime], str], ...] 
     (LastTime, rf"(?:exactly )?(?:when|at what time|what time)(?: exactly)?{_THAT}"),
 )
 """The same label and time, and another thing asked of it."""
-_TARGETED = (LastTime, FirstTime, Ongoing, HowLong, HowOften, Whether)
 _ONLY_AND = re.compile(r"(?:(?:and|what|how|about|or|then|the|same|thing|question|for|on|also)\b|[ ?,])*")
 _BEFORE_WHAT = "Before what? Please ask for example: what happened in the last ten minutes?"
 _NOTHING_BEFORE = "Please ask the whole question, for example: what happened in the last ten minutes?"
@@ -91,7 +96,7 @@ class FollowUps:
         self._grammar, self._queries = grammar, queries
         self._lexicon, self._numbers = grammar.lexicon, grammar.numbers
 
-    def parse(self, asked: str, last: Asked | None, now_ns: int) -> Asked | Refused | None:
+    def parse(self, asked: str, last: Asked | None, now_ns: int) -> Whole | Refused | None:
         """The whole question; None where it is whole already. `last` is the one before, if any."""
         if _BEFORE.fullmatch(asked):
             if last is None:
@@ -104,7 +109,7 @@ class FollowUps:
             return self._again(last, again)
         return self._varied(asked, last, now_ns)
 
-    def _varied(self, asked: str, last: Asked, now_ns: int) -> Asked | Refused | None:
+    def _varied(self, asked: str, last: Asked, now_ns: int) -> Whole | Refused | None:
         """The question before, of another time or another thing."""
         if _SO_LONG.fullmatch(asked) and len(heads := heads_of(last)) == 1:
             return Ongoing(Target(heads[0], ()))
@@ -116,19 +121,21 @@ class FollowUps:
             return Refused(str(error), "no such time") if _AND.match(asked) else None
         if when is not None and _ONLY_AND.fullmatch(when.rest):
             return self._other_time(last, when)
-        return self._other_thing(last, when.rest if when else asked, when) if _AND.match(asked) else None
+        if not _AND.match(asked) or _WHOLE.search(asked):
+            return None
+        return self._other_thing(last, when.rest if when else asked, when)
 
-    def _again(self, last: Asked, again: type[HowLong | HowOften | LastTime | FirstTime]) -> Asked | None:
+    def _again(self, last: Asked, again: type[Targeted]) -> Whole | None:
         """Another thing asked of the label and the time of the question before."""
         if isinstance(last, Measured):
             return last  # its answer tells when
         if isinstance(last, Now) and len(last.heads) == 1 and again is HowLong:
             return Ongoing(Target(last.heads[0], ()))
-        if not isinstance(last, _TARGETED) or isinstance(last, Ongoing):
+        if not isinstance(last, Targeted):
             return None
         return again(last.target, last.span)
 
-    def _other_time(self, last: Asked, when: phrases.TimePhrase) -> Asked | None:
+    def _other_time(self, last: Asked, when: phrases.TimePhrase) -> Whole | None:
         if isinstance(last, Now) and last.number:
             return Measured(last.number, self._numbers.wanted("", when), when.span)
         if isinstance(last, Now) and last.heads:
@@ -137,14 +144,14 @@ class FollowUps:
             return replace(last, span=when.span, wanted=self._numbers.wanted("", when))
         return moved(last, when.span)
 
-    def _other_thing(self, last: Asked, rest: str, when: phrases.TimePhrase | None) -> Asked | None:
+    def _other_thing(self, last: Asked, rest: str, when: phrases.TimePhrase | None) -> Whole | None:
         """The same of another label, another number, another sensor or what another head reads."""
         if isinstance(last, Measured):
             return self._other_number(last, rest, when)
         if (span := when.span if when else span_of(last)) is None:
             return None
         target, slots = self._lexicon.target(rest), self._lexicon.named_slots(rest)
-        if target is not None and when is None and isinstance(last, _TARGETED):
+        if target is not None and when is None and isinstance(last, Targeted | Ongoing):
             return replace(last, target=target)
         if isinstance(last, Timeline) and (
             heads := self._lexicon.concerned(rest) or self._lexicon.read_by(slots)
@@ -162,7 +169,7 @@ class FollowUps:
             wanted = last.wanted
         return Measured(other.name if other else last.name, wanted, when.span if when else last.span)
 
-    def _before(self, last: Asked, now_ns: int) -> Asked | None:
+    def _before(self, last: Asked, now_ns: int) -> Whole | None:
         """What was before the last answer: the time before, or what was read before what it told of."""
         if isinstance(last, Before):
             found = self._queries.run(last, now_ns)
@@ -179,7 +186,7 @@ class FollowUps:
             return LastTime(last.target, replace(last.span, end_ns=at_ns))
         return moved(last, Span(2 * last.span.start_ns - last.span.end_ns, last.span.start_ns))
 
-    def _day_before(self, last: Asked, days: int) -> Asked | None:
+    def _day_before(self, last: Asked, days: int) -> Whole | None:
         """The same so many days earlier, at the same hours."""
         span, zone = span_of(last), self._grammar.zone
         if span is None or span.open:

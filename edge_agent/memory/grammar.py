@@ -16,7 +16,7 @@ from edge_agent.memory.database import EVER_NS
 from edge_agent.memory.days import PhraseError
 from edge_agent.memory.known_words import KnownWords
 from edge_agent.memory.lexicon import Lexicon
-from edge_agent.memory.measured import Measured
+from edge_agent.memory.measured import Measured, Wanted
 from edge_agent.memory.number_grammar import NumberGrammar
 from edge_agent.memory.queries import (
     Availability,
@@ -24,10 +24,12 @@ from edge_agent.memory.queries import (
     HowLong,
     HowOften,
     LastTime,
+    Now,
     Ongoing,
     Query,
     Span,
     Target,
+    Targeted,
     Timeline,
     Unusual,
     Whether,
@@ -80,7 +82,7 @@ _THROUGH = re.compile(
     r"\b(?:(?:walk|talk|run|take) me through|(?:bring|catch|fill) me (?:up(?: to date)?|in)(?: on| about)?)\b"
 )
 """Ways to say "tell me"."""
-_OTHERWISE: tuple[tuple[type[HowLong | HowOften | LastTime | FirstTime | Whether], re.Pattern[str]], ...] = (
+_OTHERWISE: tuple[tuple[type[Targeted], re.Pattern[str]], ...] = (
     (HowLong, re.compile(
         r"\b(how (?:much|many (?:minutes|hours|seconds|days))|durations?|lengths? of time|total|accumulated"
         r"|(?:add|sum) up|sp[ea]n[dt]|time$)")),
@@ -137,6 +139,8 @@ class Grammar:
             found = self.numbers.parse(rest, when, lambda: self.span(when, now_ns), limit)
             if isinstance(found, str):
                 return Refused(found, "another unit")
+            if found and found.wanted is Wanted.CHANGE and when is not None and when.instant:
+                found = replace(found, span=Span(when.middle_ns, now_ns))  # "warmer than at noon"
             query = found or query
         about_past = query is not None or when is not None
         if about_past and (absent := self.lexicon.absent(rest)):
@@ -262,13 +266,9 @@ class Grammar:
         return join(slot.description for slot in self.lexicon.slots) or "no sensors"
 
 
-def moved(query: Query | Measured, span: Span) -> Query | Measured | None:
+def moved(query: Query | Measured | Now, span: Span) -> Query | Measured | None:
     """The same question of another time; None where it has none."""
-    if isinstance(query, Measured):
-        return replace(query, span=span)
-    if isinstance(
-        query, LastTime | FirstTime | HowLong | HowOften | Whether | Timeline | Unusual | Availability
-    ):
+    if isinstance(query, Measured | Targeted | Timeline | Unusual | Availability):
         return replace(query, span=span)
     if isinstance(query, Ongoing) and query.target.labels:
         return HowLong(query.target, span)

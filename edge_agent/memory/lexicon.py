@@ -16,7 +16,7 @@ _IRREGULAR = {
     "sat": "sit", "stood": "stand", "fell": "fall", "fallen": "fall", "lay": "lie", "lying": "lie",
     "ran": "run", "cried": "cry", "cries": "cry", "crew": "crow", "drove": "driv", "driven": "driv",
     "slept": "sleep", "rose": "rise", "left": "leave", "waving": "wave", "went": "go",
-    "news": "news",
+    "news": "news", "seated": "sit",
 }  # fmt: skip
 _PLAIN = frozenset(
     (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import tzinfo
 
 from edge_agent.clock import NS_PER_S
@@ -12,7 +12,7 @@ from edge_agent.memory.database import Minute
 from edge_agent.memory.measured import MeasuredFinding, Wanted
 from edge_agent.memory.numbers import Number
 from edge_agent.memory.series import MINUTE_NS
-from edge_agent.memory.words import upper
+from edge_agent.memory.words import times, upper
 from edge_agent.perception.facts import join
 
 _EVIDENCE = 20
@@ -57,7 +57,7 @@ class NumberWords:
         """Which sensors an answer rests on."""
         if not found.minutes:
             return "None told me: I remember no value of that time."
-        return f"{upper(self._names(found.sensors))} measured it, {_times(found.count)}."
+        return f"{upper(self._names(found.sensors))} measured it, {times(found.count)}."
 
     def certainty(self, found: MeasuredFinding, number: Number) -> str:
         """How sure an answer is: as sure as its values are many."""
@@ -65,14 +65,14 @@ class NumberWords:
             return f"I am sure only that I remember no value of {number.subject} then."
         names = self._names(found.sensors)
         return (
-            f"It was measured {_times(found.count)}, by {names}; the values are between "
+            f"It was measured {times(found.count)}, by {names}; the values are between "
             f"{number.said(found.lowest.low)} and {number.said(found.highest.high)}."
         )
 
     # -- parts -----------------------------------------------------------------------------------------
 
     def _nothing(self, found: MeasuredFinding, number: Number, when: str) -> str:
-        names = self._names(sorted(number.slots))
+        names = self._names(number.slots)
         if found.newest_ns is None:
             return f"I remember no value of {number.subject}, which {names} would have to measure."
         newest = self._moment(found.newest_ns, found)
@@ -110,11 +110,10 @@ class NumberWords:
         old = ""
         if found.query.span.end_ns >= found.now_ns and not found.fresh and found.newest_ns is not None:
             old = f", the newest {duration_words(found.now_ns - found.newest_ns)} old"
-        return f"measured {_times(found.count)}, from {self._names(found.sensors)}{invented}{old}"
+        return f"measured {times(found.count)}, from {self._names(found.sensors)}{invented}{old}"
 
-    def _names(self, slots: object) -> str:
-        names = set(slots) if isinstance(slots, list | tuple) else set()
-        return join(slot.description for slot in self._manifest.slots if slot.name in names)
+    def _names(self, slots: Collection[str]) -> str:
+        return join(slot.description for slot in self._manifest.slots if slot.name in slots)
 
     def _minute(self, minute: Minute, found: MeasuredFinding) -> str:
         return self._moment(minute.start_ns // MINUTE_NS * MINUTE_NS, found)
@@ -192,7 +191,3 @@ def _fact(minute: Minute) -> dict[str, object]:
 
 def _plain(value: float) -> str:
     return f"{value:g}"
-
-
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count} times"

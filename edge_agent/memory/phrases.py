@@ -44,6 +44,11 @@ class TimePhrase:
     rest: str
     instant: bool = False
 
+    @property
+    def middle_ns(self) -> int:
+        """Of an instant the moment itself."""
+        return (self.span.start_ns + self.span.end_ns) // 2
+
 
 def find(question: str, now_ns: int, zone: tzinfo) -> TimePhrase | None:
     """The time that a normalised question speaks of, None where it speaks of none.

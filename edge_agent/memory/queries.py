@@ -53,19 +53,34 @@ class Now:
 
 
 @dataclass(frozen=True, slots=True)
-class LastTime:
-    """The newest spell of a target in a span."""
+class Targeted:
+    """A question about the spells of a target in a span."""
 
     target: Target
     span: Span
+
+
+class LastTime(Targeted):
+    """The newest one."""
+
+
+class FirstTime(Targeted):
+    """The oldest one."""
+
+
+class HowLong(Targeted):
+    """For how long in all they were."""
+
+
+class HowOften(Targeted):
+    """How many there are."""
 
 
 @dataclass(frozen=True, slots=True)
-class FirstTime:
-    """The oldest spell of a target in a span."""
+class Whether(Targeted):
+    """Whether there is any; `why` where the question took it for granted."""
 
-    target: Target
-    span: Span
+    why: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,31 +88,6 @@ class Ongoing:
     """For how long a target has been read until now; without labels, whatever the head reads."""
 
     target: Target
-
-
-@dataclass(frozen=True, slots=True)
-class HowLong:
-    """For how long in all a target was read in a span."""
-
-    target: Target
-    span: Span
-
-
-@dataclass(frozen=True, slots=True)
-class HowOften:
-    """How many spells of a target there are in a span."""
-
-    target: Target
-    span: Span
-
-
-@dataclass(frozen=True, slots=True)
-class Whether:
-    """Whether there is any spell of a target in a span; `why` where the question took it for granted."""
-
-    target: Target
-    span: Span
-    why: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,19 +121,7 @@ class Availability:
     span: Span
 
 
-Query = (
-    Now
-    | LastTime
-    | FirstTime
-    | Ongoing
-    | HowLong
-    | HowOften
-    | Whether
-    | Timeline
-    | Before
-    | Unusual
-    | Availability
-)
+Query = Targeted | Ongoing | Timeline | Before | Unusual | Availability
 
 
 def span_of(query: object) -> Span | None:
@@ -205,8 +183,6 @@ class Queries:
         """The facts. Everything up to the newest percept is in them."""
         self.store.flush()
         match query:
-            case Now(heads):
-                return self._finding(query, heads, Span(now_ns, now_ns), (), now_ns)
             case LastTime(target, span):
                 return self._finding(query, (target.head,), span, self._last(_of(target), span), now_ns)
             case FirstTime(target, span):
@@ -217,7 +193,7 @@ class Queries:
                 ever = Span(-EVER_NS, now_ns, open=True)
                 wanted = _of(target) if target.labels else _known(target.head)
                 return self._finding(query, (target.head,), ever, self._last(wanted, ever), now_ns)
-            case HowLong(target, span) | HowOften(target, span) | Whether(target, span):
+            case Targeted(target, span):
                 return self._finding(query, (target.head,), span, self._spells(_of(target), span), now_ns)
             case Timeline(heads, span):
                 found = self._spells(lambda kind: kind.known and kind.head in heads, span)

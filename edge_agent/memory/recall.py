@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 import sqlite3
 import time
-from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import tzinfo
 
+from edge_agent.askers import Askers
 from edge_agent.memory.evidence import evidence
-from edge_agent.memory.follow_ups import Asked, FollowUps, about_answer
+from edge_agent.memory.follow_ups import Asked, FollowUps, Whole, about_answer
 from edge_agent.memory.grammar import Grammar, Refused
 from edge_agent.memory.lexicon import Lexicon
 from edge_agent.memory.measured import Measured, measured
@@ -23,16 +23,7 @@ from edge_agent.memory.words import Words
 from edge_agent.perception.prompt import normalise_question
 from edge_agent.types import Answer, AnswerSource, Clock
 
-ASKERS = 32
-DIALOG_S = 300.0
-"""A question follows on the one before it only within so many seconds."""
 _IT = re.compile(r"\bit\b|^and\b")
-
-
-@dataclass(frozen=True, slots=True)
-class _Turn:
-    query: Asked
-    at_ns: int
 
 
 class Recall:
@@ -47,7 +38,7 @@ class Recall:
         self._words = Words(lexicon, zone)
         self._number_words = NumberWords(lexicon.manifest, zone)
         self._clock = clock
-        self._turns: OrderedDict[str, _Turn] = OrderedDict()
+        self.askers: Askers[Asked] = Askers(clock)
 
     def answer(self, question: str, asker: str) -> Answer | None:
         """The answer, or None where the question is for the model; `asker` is whose dialog this is."""
@@ -62,7 +53,7 @@ class Recall:
     def _answer(self, question: str, asker: str) -> Answer | None:
         now_ns = self._clock.wall_ns()
         asked = normalise_question(question).rstrip("?")
-        last = self._last(asker)
+        last = self.askers.last(asker)
         if last is not None and not isinstance(last, Now) and (about := about_answer(asked)):
             return self._told(question, last, now_ns, about)
         parsed = self._follow_ups.parse(asked, last, now_ns) or self._grammar.parse(question, now_ns)
@@ -72,12 +63,12 @@ class Recall:
             return Answer(question, parsed.text, AnswerSource.REFUSAL, (), parsed.reason)
         if parsed is None:
             number = self._numbers.named(asked)
-            self._remember(asker, Now(self._lexicon.concerned(asked), number.name if number else ""))
+            self.askers.remember(asker, Now(self._lexicon.concerned(asked), number.name if number else ""))
             return None
-        self._remember(asker, parsed)
+        self.askers.remember(asker, parsed)
         return self._told(question, parsed, now_ns)
 
-    def _told(self, question: str, query: Asked, now_ns: int, about: str = "") -> Answer:
+    def _told(self, question: str, query: Whole, now_ns: int, about: str = "") -> Answer:
         """The answer to a query or, `about` it, its "sources" or its "certainty"."""
         if isinstance(query, Measured):
             return self._measured(question, query, now_ns, about)
@@ -102,17 +93,3 @@ class Recall:
             case _:
                 text = self._number_words.answer(found, number, self._words.span(query.span, now_ns))
         return Answer(question, text, AnswerSource.MEMORY, number_evidence(found, number))
-
-    # -- the dialog --------------------------------------------------------------------------------------
-
-    def _last(self, asker: str) -> Asked | None:
-        turn = self._turns.get(asker)
-        if turn is None or self._clock.monotonic_ns() - turn.at_ns > DIALOG_S * 1e9:
-            return None
-        return turn.query
-
-    def _remember(self, asker: str, query: Asked) -> None:
-        self._turns.pop(asker, None)
-        self._turns[asker] = _Turn(query, self._clock.monotonic_ns())
-        while len(self._turns) > ASKERS:
-            self._turns.popitem(last=False)

@@ -75,8 +75,6 @@ class Words:
                 text = self._unusual(found, span)
             case Availability(slots, span):
                 text = self._availability(found, slots, span)
-            case _:
-                raise ValueError(f"{type(query).__name__} is not for memory to word")
         return text + self._caution(found, span)
 
     # -- one query each --------------------------------------------------------------------------------
@@ -108,13 +106,13 @@ class Words:
             no = "No, so there is no why. " if _why(found.query) else ""
             no = no or ("No. " if isinstance(found.query, Whether) else "")
             return f"{no}I did not read {self._quoted(target)} {when}."
-        times, total = _times(found.total.times), duration_words(found.total.seen_ns)
+        often, total = times(found.total.times), duration_words(found.total.seen_ns)
         if isinstance(found.query, HowLong):
-            text = f"I read {self._quoted(target)} for {total} {when}, {times}"
+            text = f"I read {self._quoted(target)} for {total} {when}, {often}"
         else:
             yes = "I cannot tell why, only what I read. " if _why(found.query) else ""
             yes = yes or ("Yes. " if isinstance(found.query, Whether) else "")
-            text = f"{yes}I read {self._quoted(target)} {times} {when}, for {total}" + (
+            text = f"{yes}I read {self._quoted(target)} {often} {when}, for {total}" + (
                 " in all" if found.total.times > 1 else ""
             )
         return f"{text}: {self._moments(found.spells, found.total, found)} {self._proof(found.total)}."
@@ -131,7 +129,7 @@ class Words:
             sums = [(one, label) for (of, label), one in found.sums.items() if of == head]
             ranked = sorted(sums, key=lambda pair: -pair[0].seen_ns)[:TOLD]
             parts += [
-                f"{self._said(head, label)} {_times(one.times)}, for {duration_words(one.seen_ns)}"
+                f"{self._said(head, label)} {times(one.times)}, for {duration_words(one.seen_ns)}"
                 for one, label in ranked
             ]
         return f"{upper(when)}: {'; '.join(parts)}."
@@ -154,10 +152,10 @@ class Words:
         if alarms:
             count = len(found.events)
             newest = " the newest:" if count > TOLD else ""
-            parts.append(f"What asks for attention, {_times(count)}:{newest} {'; '.join(alarms)}")
+            parts.append(f"What asks for attention, {times(count)}:{newest} {'; '.join(alarms)}")
         if found.spells:
             moments = self._moments(found.spells, found.total, found)
-            parts.append(f"Unlike anything that I know, {_times(found.total.times)}: {moments}")
+            parts.append(f"Unlike anything that I know, {times(found.total.times)}: {moments}")
         return f"{upper(when)}. {'. '.join(parts)}."
 
     def _availability(self, found: Finding, slots: Sequence[str], span: Span) -> str:
@@ -174,7 +172,7 @@ class Words:
                 told = [spell for spell in found.spells if spell.head == f"{SLOT}{slot}"]
                 moments = self._moments(told, gaps, found)
                 missing = duration_words(gaps.seen_ns)
-                parts.append(f"{name} gave no data {_times(gaps.times)}, for {missing}: {moments}")
+                parts.append(f"{name} gave no data {times(gaps.times)}, for {missing}: {moments}")
         return f"{upper(when)}: {'; '.join(parts)}."
 
     # -- parts ------------------------------------------------------------------------------------------
@@ -271,7 +269,8 @@ def _why(query: Query) -> bool:
     return isinstance(query, Whether) and query.why
 
 
-def _times(count: int) -> str:
+def times(count: int) -> str:
+    """How often."""
     return "once" if count == 1 else f"{count} times"
 
 
