@@ -243,7 +243,9 @@ def test_the_wait_between_attempts_grows_to_its_cap_and_begins_again():
     backoff = FullJitter(0.5, 8.0, random.Random(1))
     for ceiling_s in (0.5, 1, 2, 4, 8, 8, 8):
         assert 0 <= backoff.next_s() <= ceiling_s
-    assert max(backoff.next_s() for _ in range(200)) > 7
+    capped = [backoff.next_s() for _ in range(200)]
+    assert min(capped) < 1, "full jitter: from nothing at all"
+    assert max(capped) > 7
     backoff.reset()
     assert backoff.next_s() <= 0.5
 
