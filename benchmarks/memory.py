@@ -30,6 +30,7 @@ S = 1_000_000_000
 STEP_S = 2.592
 DAY = (
     "How often did it rain yesterday?",
+    "What happened yesterday?",
     "What happened in the last two hours?",
     "Was anything unusual today?",
 )

@@ -73,6 +73,7 @@ def _since(options: argparse.Namespace) -> int:
     """The beginning of the time that was named."""
     from edge_agent.memory import phrases
     from edge_agent.memory.clock_words import local_zone
+    from edge_agent.memory.days import PhraseError
 
     hint = 'for example --since "ten minutes ago", --since "14:30" or --since "3 March"'
     zone = local_zone(_settings(options).memory.time_zone)
@@ -80,7 +81,7 @@ def _since(options: argparse.Namespace) -> int:
     try:
         now_ns = time.time_ns()
         found = phrases.find(text, now_ns, zone) or phrases.find(f"since {text}", now_ns, zone)
-    except phrases.PhraseError as error:
+    except PhraseError as error:
         raise EdgeAgentError(str(error), hint=hint) from error
     if found is None or found.rest not in {"", "since"}:
         raise EdgeAgentError(f'"{options.since}" is no time that I understand', hint=hint)

@@ -147,6 +147,8 @@ class Percept:
     facts: Mapping[str, str] = field(default_factory=dict)
     missing_channels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Slot -> the channels that most samples of the window did not have; only slots that lack some."""
+    alone: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Head -> slot -> the label that this slot's encoder reads alone, of heads that several slots serve."""
 
 
 class AnswerSource(StrEnum):

@@ -4,6 +4,7 @@ python -m export train all --budget 180    every stage within that many minutes,
 python -m export train STAGE               encoders, slots, features, heads, pretrain, align, instruct
 python -m export train folds|sets|unseen   the studies that the evaluation reports
 python -m export job       pack|run|unpack  the language model, on a machine without network
+python -m export restore   models/iotlm-7m back from a model folder to checkpoints, to train on
 python -m export ship      models/iotlm-7m write the model folder
 python -m export evaluate  models/iotlm-7m write EVALUATION.md, .json and the plots
 python -m export byo       --checkpoint DIR bring a language model of your own
@@ -13,15 +14,18 @@ python -m export data      list|info|plot [NAME]    the recordings and simulator
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
+from edge_agent.errors import ModelError
 from export import data_command, job, parallel, train_language
 from export.byo import command as byo_command
 from export.datasets.common import data_root
 from export.networks.language import MODELS
+from export.onnx_reader import UnlikeError
 from export.parallel import World
 
 STAGES = ("encoders", "slots", "features", "heads", "pretrain", "align", "instruct")
@@ -36,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     torch.set_num_threads(options.threads)
     commands: dict[str, Callable[[argparse.Namespace], int | None]] = {
-        "train": _train, "ship": _ship, "evaluate": _evaluate,
+        "train": _train, "restore": _restore, "ship": _ship, "evaluate": _evaluate,
         "byo": byo_command.main, "data": data_command.run, "job": job.main,
     }  # fmt: skip
     return commands[options.command](options) or 0
@@ -72,7 +76,8 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     ship = commands.add_parser("ship", help="write a model folder from the checkpoints")
     evaluate = commands.add_parser("evaluate", help="score a model folder on people and sounds it never met")
-    for command in (ship, evaluate):
+    restore = commands.add_parser("restore", help="write checkpoints from a model folder, to train on")
+    for command in (restore, ship, evaluate):
         command.add_argument("folder", type=Path, nargs="?", default=Path("models/iotlm-7m"))
     ship.add_argument("--version", default="0.1.0")
     evaluate.add_argument(
@@ -130,6 +135,18 @@ def _train_language(stage: str, options: argparse.Namespace, world: World) -> No
     else:
         stages = {"align": train_language.align, "instruct": train_language.instruct}
         stages[stage](options.data, folder, settings, world=world)
+
+
+def _restore(options: argparse.Namespace) -> int:
+    from export.restore import restore
+
+    try:
+        restore(options.folder, options.runs)
+    except (ModelError, UnlikeError, FileExistsError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"{options.runs}/shipped: next are `train features` and `train instruct`")
+    return 0
 
 
 def _ship(options: argparse.Namespace) -> None:

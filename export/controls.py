@@ -140,11 +140,7 @@ class Controls:
     def _state(self, reading: Reading) -> State:
         """What the fast path perceives, as the corpus would put it."""
         labels = {name: found.label for name, found in reading.percept.tasks.items()}
-        window = window_of({s: v for s, v in reading.case.values.items() if s in reading.percept.present})
-        alone = self.pipeline.said(window, self.task)
-        slots = [s for s in HEADS[self.task].slots if s in reading.percept.present]
-        said = {(s, self.task): self.head.labels[int(x.argmax())] for s, x in zip(slots, alone, strict=True)}
-        return State(labels, frozenset(reading.percept.present), said)
+        return State(labels, frozenset(reading.percept.present))
 
     def _ask(self, percept: Percept, turn: Turn) -> str:
         return self.language.generate(percept.conditioning, turn.question).text

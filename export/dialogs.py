@@ -2,14 +2,15 @@
 
 Deterministic from a random generator. The text never carries the state: the model must read it from
 the soft tokens and control vectors. Nothing that the device knows is worded here either: an answer holds
-`{temperature}` or `{sensors}`, and the device puts in what it measured and which sensors have data.
+`{temperature}`, `{sensors}` or `{summary}`, and the device puts in what it measured, which sensors have data,
+and all that its heads read.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -28,21 +29,17 @@ SMALL_TALK = " Hello. I am here and watching the sensors."
 SMALL_WORDS = ("the", "a", "is", "do", "does", "of", "to", "it")
 BESIDE_READINGS = 0.15
 """How often a caption of another level stands beside the readings."""
-MOST_SUMMED_UP = 3
-"""So many sentences a summary has at most."""
 
 
 @dataclass(frozen=True)
 class State:
     """What the sensors perceive.
 
-    labels: head -> label, of every head that a present slot serves. alone: (slot, head) -> what that slot's
-    encoder says by itself, where several serve a head.
+    labels: head -> label, of every head that a present slot serves.
     """
 
     labels: Mapping[str, str]
     present: frozenset[str]
-    alone: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     def label(self, head: str) -> str | None:
         """The label of a head, None where none of its slots has data."""
@@ -78,10 +75,10 @@ class Asker:
         self.families: dict[str, tuple[float, Callable[[State], Turn]]] = {
             "label": (0.22, self.label_query), "yes_no": (0.16, self.yes_no),
             "false_premise": (0.05, self.false_premise), "choice": (0.10, self.choice),
-            "why": (0.06, self.why), "both": (0.05, self.both), "which_sensor": (0.04, self.which_sensor),
+            "why": (0.06, self.why), "both": (0.04, self.both), "which_sensor": (0.04, self.which_sensor),
             "one_sensor": (0.05, self.one_sensor), "number": (0.07, self.number),
             "change": (0.05, self.change), "conflict": (0.03, self.conflict), "advice": (0.04, self.advice),
-            "unknown": (0.05, self.unknowable), "fixed": (0.03, self.fixed),
+            "unknown": (0.05, self.unknowable), "fixed": (0.06, self.fixed),
         }  # fmt: skip
 
     def state(self) -> State:
@@ -92,8 +89,7 @@ class Asker:
         present = frozenset(slots)
         heads = [h for h in classes() if present & set(h.slots)]
         labels = {h.name: self._any_label(h.name) for h in heads}
-        alone = {(s, h.name): self._any_label(h.name) for h in heads for s in h.slots if s in present}
-        return State(labels, present, alone)
+        return State(labels, present)
 
     def dialog(self, state: State, turns: int) -> list[Turn]:
         """`turns` turns about one state; a turn may follow up on the one before it."""
@@ -183,22 +179,9 @@ class Asker:
         return self._reading("change", head, text, state, before)
 
     def conflict(self, state: State) -> Turn:
-        """Do two sensors of one head agree?"""
-        text = self._ask(FAMILIES.conflict)
-        head = HEADS[ACTIVITY]
-        slots = state.slots(head.name)
-        if len(slots) < 2:
-            known = says(head.name, state) if slots else missing(head)
-            return Turn(
-                "conflict", head.name, text, f"{known} No second sensor can be compared.", bool(slots)
-            )
-        said = [state.alone[slot, head.name] for slot in slots]
-        each = "".join(
-            f" {SLOTS[s].description[0].upper()}{SLOTS[s].description[1:]} says {head.phrases[label]}."
-            for s, label in zip(slots, said, strict=True)
-        )
-        verdict = " They agree." if len(set(said)) == 1 else " They do not agree."
-        return Turn("conflict", head.name, text, each + verdict, reads=True)
+        """Do two sensors of one head agree? The device compares them."""
+        answer = " {agreement}" if state.present else NO_SENSORS
+        return Turn("conflict", None, self._ask(FAMILIES.conflict), answer, reads=False)
 
     def advice(self, state: State) -> Turn:
         """What should be done: a call of a tool, as JSON."""
@@ -241,8 +224,8 @@ class Asker:
     # -- families about everything ----------------------------------------------------------------------
 
     def both(self, state: State) -> Turn:
-        known = [says(head.name, state) for head in classes() if state.label(head.name)][:MOST_SUMMED_UP]
-        return Turn("both", None, self._ask(q.BOTH_QUERY), "".join(known) or NO_SENSORS, bool(known))
+        answer = " {summary}" if state.present else NO_SENSORS
+        return Turn("both", None, self._ask(q.BOTH_QUERY), answer, reads=False)
 
     def which_sensor(self, state: State) -> Turn:
         answer = " I have data from {sensors}." if state.present else NO_SENSORS

@@ -88,7 +88,7 @@ def run(name: str, study: Study, seed: int = 0) -> dict[str, Any]:
         _fold(replace(study.slot, name=name), head, samples, fold, seed) for fold in tqdm(folds, desc=name)
     ]
     return {
-        "set": info.name, "task": info.task, "modality": info.modality, "kind": info.kind,
+        "study": name, "set": info.name, "task": info.task, "modality": info.modality, "kind": info.kind,
         "licence_class": info.licence_class, "split": info.split, "reference": info.reference,
         "windows": len(samples), "seed": seed, "folds": results, "summary": summarise(results),
     }  # fmt: skip

@@ -103,11 +103,6 @@ def states_of(adapter: Adapter, sample: Sample) -> list[State]:
         heads, _, _ = adapter.fused(sample.pooled, sample.logits, sample.mask)
     named = [h for h in classes() if h.name in heads]
     read = {h.name: heads[h.name].argmax(-1).tolist() for h in named}
-    alone = {
-        (slot, head.name): sample.logits[:, where].argmax(-1).tolist()
-        for slot, head, where in config.pieces()
-        if len(head.slots) > 1 and not head.regression
-    }
     labels = {h.name: h.labels for h in named}
     states = []
     for i, row in enumerate(sample.mask.bool().tolist()):
@@ -116,7 +111,6 @@ def states_of(adapter: Adapter, sample: Sample) -> list[State]:
             State(
                 {h.name: labels[h.name][read[h.name][i]] for h in named if present & set(h.slots)},
                 present,
-                {key: labels[key[1]][found[i]] for key, found in alone.items() if key[0] in present},
             )
         )
     return states

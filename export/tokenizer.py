@@ -6,7 +6,7 @@ one token, so that a class is one logit: training asserts it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -18,11 +18,7 @@ N_VOCAB = 4096
 
 def train(texts: Iterable[str], n_vocab: int = N_VOCAB) -> Tokenizer:
     """A tokenizer trained on `texts`; control tokens take the first ids."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
-    )
-    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer = _dressed(models.BPE())
     trainer = trainers.BpeTrainer(
         vocab_size=n_vocab,
         special_tokens=list(CONTROL_TOKENS),
@@ -31,6 +27,22 @@ def train(texts: Iterable[str], n_vocab: int = N_VOCAB) -> Tokenizer:
     )
     tokenizer.train_from_iterator(texts, trainer)
     assert tokenizer.get_vocab_size() == n_vocab, (tokenizer.get_vocab_size(), n_vocab)
+    return tokenizer
+
+
+def make(vocabulary: Mapping[str, int], merges: Sequence[tuple[str, str]]) -> Tokenizer:
+    """The tokenizer of these entries; those of CONTROL_TOKENS are never made of text."""
+    tokenizer = _dressed(models.BPE(vocab=dict(vocabulary), merges=list(merges)))
+    tokenizer.add_special_tokens(list(CONTROL_TOKENS))
+    return tokenizer
+
+
+def _dressed(model: models.BPE) -> Tokenizer:
+    tokenizer = Tokenizer(model)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
     return tokenizer
 
 

@@ -18,6 +18,7 @@ from export.datasets.augment import (
     mix_between_classes,
     rotation_matrix,
     simulated_silences,
+    warp_audio,
 )
 from export.datasets.simulated import WithSimulated
 from export.datasets.simulated import clips as simulated_clips
@@ -202,6 +203,24 @@ def test_a_mix_with_all_of_one_sound_is_that_sound() -> None:
     mixed = mix_between_classes(a, b, torch.tensor([1.0, 0.5]))
     assert torch.allclose(mixed[0], a[0])
     assert not torch.allclose(mixed[1], a[1])
+
+
+def test_warped_sound_is_elsewhere_in_time_and_pitch_by_as_much_as_was_asked() -> None:
+    click = torch.zeros(200, 99, 64)
+    click[:, 79, 30] = 1.0
+    warped = warp_audio(click, Generator().manual_seed(0))
+    frame, band = warped.sum(2).argmax(1), warped.sum(1).argmax(1)
+    assert warped.shape == click.shape
+    assert (frame.min(), frame.max()) == (74, 86)  # 30 frames after the middle, divided by 1.2 and by 0.8
+    assert (band.min(), band.max()) == (28, 32)
+
+
+def test_a_sound_that_does_not_change_is_not_changed_by_warping_time() -> None:
+    hum = torch.zeros(20, 99, 64)
+    hum[..., 20:40] = 1.0
+    warped = warp_audio(hum, Generator().manual_seed(0))
+    assert torch.allclose(warped, warped[:, :1].expand_as(warped), atol=1e-5)
+    assert torch.allclose(warped[..., 22:38], torch.ones(20, 99, 16), atol=1e-4)
 
 
 def test_made_up_silence_is_silent() -> None:

@@ -135,18 +135,11 @@ def test_an_alarm_goes_before_a_notice_and_a_notice_before_nothing() -> None:
     assert both == {"tool": "alarm", "reason": "down on the floor"}
 
 
-def test_two_sensors_of_one_thing_are_compared() -> None:
-    asker = Asker(np.random.default_rng(0))
-    slots = frozenset(HEADS[ACTIVITY].slots)
-
-    def said(phone: str, watch: str) -> str:
-        alone = {("imu_phone", ACTIVITY): phone, ("imu_watch", ACTIVITY): watch}
-        return asker.conflict(State({ACTIVITY: phone}, slots, alone)).answer
-
-    assert said("walking", "walking").endswith("They agree.")
-    assert said("walking", "seated") == " The phone says walking. The watch says seated. They do not agree."
-    one = asker.conflict(State({ACTIVITY: "walking"}, frozenset({"imu_watch"})))
-    assert one.answer.endswith("No second sensor can be compared.")
+def test_what_the_device_compares_and_sums_up_is_left_to_it() -> None:
+    for state, turn in draw(9, 3000):
+        if turn.family in ("conflict", "both"):
+            braced = " {agreement}" if turn.family == "conflict" else " {summary}"
+            assert turn.answer == (braced if state.present else NO_SENSORS)
 
 
 def test_what_is_listed_is_what_is_present() -> None:

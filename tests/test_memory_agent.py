@@ -13,12 +13,16 @@ from agent_process import NODE, AgentProcess, board, configuration
 from conftest import ROOT, Mosquitto, wait_for
 from listening import Listener
 
-from edge_agent.memory.database import EVER_NS, Database
+from edge_agent.memory.database import EVER_NS, Database, Rows
 
 
 def edge_agent(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "edge_agent", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+
+
+def everything(database: Database) -> Rows:
+    return database.rows(database.kinds(lambda _kind: True), -EVER_NS, EVER_NS)
 
 
 @pytest.mark.e2e
@@ -46,21 +50,19 @@ def test_an_agent_remembers_is_killed_remembers_and_forgets(
             agent.process.send_signal(signal.SIGKILL)
             agent.process.wait(10)
         beside = Database(path)
-        before = beside.rows(lambda _kind: True, -EVER_NS, EVER_NS)
-        assert before
-        assert all(row.start_ns <= row.end_ns for row in before)
+        before = everything(beside)
+        assert len(before)
+        assert (before["start_ns"] <= before["end_ns"]).all()
         with AgentProcess(file):
             count = beside.stat().runs
             wait_for(lambda: beside.stat().runs > count - 1 and beside.stat().intervals > len(before), 30)
-            assert {row.id for row in before} <= {
-                row.id for row in beside.rows(lambda _kind: True, -EVER_NS, EVER_NS)
-            }
+            assert set(before["id"]) <= set(everything(beside)["id"])
             stat = edge_agent("memory", "stat", "-c", str(file), "--json")
             assert json.loads(stat.stdout)["intervals"] >= len(before)
             erased = edge_agent("memory", "erase", "-c", str(file), "--all")
             assert "forgotten" in erased.stdout
-            left = {row.id for row in beside.rows(lambda _kind: True, -EVER_NS, EVER_NS)}
-            assert not left & {row.id for row in before}
+            left = set(everything(beside)["id"])
+            assert not left & set(before["id"])
         beside.close()
 
 

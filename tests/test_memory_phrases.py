@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_agent.memory.clock_words import clock_words, duration_words, instant_ns, local, moment_words
-from edge_agent.memory.phrases import PhraseError, find
+from edge_agent.memory.days import PhraseError
+from edge_agent.memory.phrases import find
 
 S = 1_000_000_000
 
@@ -74,6 +75,40 @@ CASES = [
     ("Europe/Berlin", PLAIN, "around noon", "2026-06-17T11:45", "2026-06-17T12:15"),
     ("Europe/Berlin", PLAIN, "before noon", "2026-06-17T00:00", "2026-06-17T12:00"),
     ("Europe/Berlin", PLAIN, "after ten yesterday", "2026-06-16T10:00", "2026-06-17T00:00"),
+    ("Europe/Berlin", PLAIN, "all day", "2026-06-17T00:00", PLAIN),
+    ("Europe/Berlin", PLAIN, "so far today", "2026-06-17T00:00", PLAIN),
+    ("Europe/Berlin", PLAIN, "today so far", "2026-06-17T00:00", PLAIN),
+    ("Europe/Berlin", PLAIN, "so far", "2026-06-17T00:00", PLAIN),
+    ("Europe/Berlin", PLAIN, "earlier today", "2026-06-17T00:00", PLAIN),
+    ("Europe/Berlin", PLAIN, "all day yesterday", "2026-06-16T00:00", "2026-06-17T00:00"),
+    ("Europe/Berlin", PLAIN, "throughout yesterday", "2026-06-16T00:00", "2026-06-17T00:00"),
+    ("Europe/Berlin", PLAIN, "over the weekend", "2026-06-13T00:00", "2026-06-15T00:00"),
+    ("Europe/Berlin", PLAIN, "at the weekend", "2026-06-13T00:00", "2026-06-15T00:00"),
+    ("Europe/Berlin", PLAIN, "during the night", "2026-06-16T22:00", "2026-06-17T06:00"),
+    ("Europe/Berlin", PLAIN, "during last night", "2026-06-16T22:00", "2026-06-17T06:00"),
+    ("Europe/Berlin", PLAIN, "all night", "2026-06-16T22:00", "2026-06-17T06:00"),
+    ("Europe/Berlin", PLAIN, "overnight", "2026-06-16T22:00", "2026-06-17T06:00"),
+    ("Europe/Berlin", "2026-06-17T23:00:00", "overnight", "2026-06-16T22:00", "2026-06-17T06:00"),
+    ("Europe/Berlin", PLAIN, "the night before last", "2026-06-15T22:00", "2026-06-16T06:00"),
+    ("Europe/Berlin", PLAIN, "late last night", "2026-06-16T22:00", "2026-06-17T06:00"),
+    ("Europe/Berlin", PLAIN, "the whole morning", "2026-06-17T05:00", "2026-06-17T12:00"),
+    ("Europe/Berlin", PLAIN, "in the early hours", "2026-06-17T00:00", "2026-06-17T05:00"),
+    ("Europe/Berlin", PLAIN, "since last night", "2026-06-16T22:00", PLAIN),
+    ("Europe/Berlin", PLAIN, "ever since noon", "2026-06-17T12:00", PLAIN),
+    ("Europe/Berlin", PLAIN, "since eight", "2026-06-17T08:00", PLAIN),
+    ("Europe/Berlin", PLAIN, "from noon on", "2026-06-17T12:00", PLAIN),
+    ("Europe/Berlin", PLAIN, "from eight until now", "2026-06-17T08:00", PLAIN),
+    ("Europe/Berlin", PLAIN, "since work", "2026-06-16T17:00", PLAIN),
+    ("Europe/Berlin", PLAIN, "before lunch", "2026-06-17T00:00", "2026-06-17T13:00"),
+    ("Europe/Berlin", PLAIN, "between breakfast and lunch", "2026-06-17T08:00", "2026-06-17T13:00"),
+    ("Europe/Berlin", PLAIN, "around lunchtime yesterday", "2026-06-16T12:45", "2026-06-16T13:15"),
+    ("Europe/Berlin", PLAIN, "in the past couple of hours", "2026-06-17T13:07", PLAIN),
+    ("Europe/Berlin", PLAIN, "in the last few minutes", "2026-06-17T15:04", PLAIN),
+    ("Europe/Berlin", PLAIN, "about two hours ago", "2026-06-17T12:37", "2026-06-17T13:37"),
+    ("Europe/Berlin", PLAIN, "two days ago", "2026-06-15T00:00", "2026-06-16T00:00"),
+    ("Europe/Berlin", PLAIN, "a week ago", "2026-06-10T00:00", "2026-06-11T00:00"),
+    ("Europe/Berlin", PLAIN, "just now", "2026-06-17T15:06", PLAIN),
+    ("Europe/Berlin", PLAIN, "at this time yesterday", "2026-06-16T15:02", "2026-06-16T15:12"),
     # clocks that change
     ("Europe/Berlin", SPRING, "today", "2026-03-29T00:00+01:00", "2026-03-29T15:07+02:00"),
     ("Europe/Berlin", SPRING, "last night", "2026-03-28T22:00+01:00", "2026-03-29T06:00+02:00"),
@@ -120,6 +155,14 @@ def test_no_time_is_no_time(question: str):
 def test_the_future_is_refused(phrase: str):
     with pytest.raises(PhraseError, match="not"):
         find(f"what happened {phrase}?", at(PLAIN, "Europe/Berlin"), ZoneInfo("Europe/Berlin"))
+
+
+@pytest.mark.parametrize(
+    "phrase", ["a while ago", "some time ago", "recently", "the other day", "while I was out", "since I left"]
+)
+def test_a_time_that_nobody_can_know_is_asked_for(phrase: str):
+    with pytest.raises(PhraseError, match="name a time"):
+        find(f"what happened {phrase.lower()}?", at(PLAIN, "Europe/Berlin"), ZoneInfo("Europe/Berlin"))
 
 
 def test_an_hour_that_comes_twice_is_told_with_its_zone():

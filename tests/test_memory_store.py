@@ -49,8 +49,11 @@ def note(clock: ManualClock, sequence: int, **labels: str) -> Note:
 
 
 def everything(database: Database) -> list[tuple[str, str, int, int]]:
-    rows = database.rows(lambda _kind: True, -EVER_NS, EVER_NS)
-    return [(row.kind.head, row.kind.label, row.start_ns, row.end_ns) for row in rows]
+    kinds = database.kinds(lambda _kind: True)
+    rows = database.rows(kinds, -EVER_NS, EVER_NS)
+    of = [kinds[number] for number in rows["kind"].tolist()]
+    ends = zip(rows["start_ns"].tolist(), rows["end_ns"].tolist(), strict=True)
+    return [(kind.head, kind.label, *span) for kind, span in zip(of, ends, strict=True)]
 
 
 def play(store: Store, clock: ManualClock, labels: Iterable[str], hop_s: float = 0.5) -> None:
@@ -68,10 +71,11 @@ def test_a_label_that_holds_is_one_interval_and_a_change_begins_another(tmp_path
         ("sound", "dog", WALL + S // 2, WALL + 2 * S),
         ("sound", "rain", WALL + 2 * S, WALL + 5 * S // 2),
     ]
-    first = store.read.rows(lambda k: k.label == "dog", -EVER_NS, EVER_NS)[0]
-    assert (first.windows, first.first_window, first.last_window) == (3, 0, 2)
-    assert first.probability == pytest.approx((0.5 + 0.51 + 0.52) / 3)
-    assert first.kind.sensors == ("audio",)
+    dogs = store.read.kinds(lambda k: k.label == "dog")
+    (first,) = store.read.rows(dogs, -EVER_NS, EVER_NS)
+    assert (first["windows"], first["first_window"], first["last_window"]) == (3, 0, 2)
+    assert first["probability"] == pytest.approx((0.5 + 0.51 + 0.52) / 3)
+    assert dogs[int(first["kind"])].sensors == ("audio",)
 
 
 def test_nobody_looked_in_a_gap(tmp_path: Path):

@@ -26,7 +26,7 @@ from edge_agent.perception.encoders import Encoder
 from edge_agent.perception.features import local_metres, log_mel
 from edge_agent.perception.pipeline import Pipeline
 from export import onnx_writer
-from export.catalog import ACTIVITY, EVENT
+from export.catalog import ACTIVITY, EVENT, HEADS
 
 TOLERANCE = 1e-4
 ALL = random_model.SLOTS
@@ -195,6 +195,42 @@ def test_what_was_before_is_a_fact_or_said_to_be_unknown(model):
     text = "Before it was {before_event_detection}."
     assert facts.fill(text, earlier) == ("Before it was rain falling.", "")
     assert facts.fill(text, {}) == (f"Before it was {facts.NOTHING_BEFORE}.", "")
+
+
+def test_what_is_known_is_summed_up(pipeline):
+    seen = pipeline.perceive(random_model.window("imu_phone", "audio", seed=1))
+    sure = {n: replace(t, known=True) for n, t in seen.tasks.items()}
+    label = {n: t.label for n, t in sure.items()}
+    phrase = {h.name: h.phrases[h.labels.index(label[h.name])] for h in pipeline.manifest.tasks}
+    told = facts.summary(pipeline.manifest, replace(seen, tasks=sure))
+    assert told == " ".join(f"{h.readout.strip()} {phrase[h.name]}." for h in pipeline.manifest.tasks)
+    unsure = {n: replace(t, known=False) for n, t in seen.tasks.items()}
+    assert facts.summary(pipeline.manifest, replace(seen, tasks=unsure)) == ""
+    assert "summary" not in facts.of_percept(pipeline.manifest, replace(seen, tasks=unsure))
+
+
+def test_two_slots_of_one_head_are_compared(pipeline):
+    both = pipeline.perceive(random_model.window(*ALL, seed=1))
+    assert set(both.alone) == {ACTIVITY}, "only one slot serves the other head"
+    assert list(both.alone[ACTIVITY]) == ["imu_phone", "imu_watch"]
+    labels = HEADS[ACTIVITY].labels
+    one, other = (HEADS[ACTIVITY].phrases[label] for label in labels[:2])
+
+    def told(phone, watch):
+        alone = {ACTIVITY: {"imu_phone": phone, "imu_watch": watch}}
+        return facts.of_percept(pipeline.manifest, replace(both, alone=alone))["agreement"]
+
+    assert told(*labels[:2]) == f"The phone says {one}. The watch says {other}. They do not agree."
+    assert told(labels[0], labels[0]).endswith("They agree.")
+    single = pipeline.perceive(random_model.window("imu_phone", "audio", seed=1))
+    assert facts.agreement(pipeline.manifest, single).startswith("No two sensors")
+
+
+def test_what_a_slot_says_alone_is_its_encoders_word(pipeline):
+    window = random_model.window(*ALL, seed=2)
+    said = pipeline.said(window, ACTIVITY)
+    labels = [HEADS[ACTIVITY].labels[int(logits.argmax())] for logits in said]
+    assert list(pipeline.perceive(window).alone[ACTIVITY].values()) == labels
 
 
 @given(

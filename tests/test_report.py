@@ -69,7 +69,8 @@ def test_numbers_stand_beside_their_floor_and_their_sigma_is_checked():
 
 def test_every_set_says_its_licence_its_split_and_what_others_reached():
     one = {
-        "set": "touch-set", "task": "touch", "kind": "real", "licence_class": "C", "split": "by person",
+        "study": "which_thumb", "set": "touch-set", "task": "touch", "kind": "real", "licence_class": "C",
+        "split": "by person",
         "reference": "Somebody: 0.9", "summary": {"random_forest": {"macro_f1": {"mean": 0.812, "sd": 0.03}}},
     }  # fmt: skip
     text = report.markdown(RESULT | {"sets": [one]})

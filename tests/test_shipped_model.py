@@ -64,9 +64,7 @@ def test_noise_is_answered_in_words(pipeline, language):
     for head in pipeline.manifest.heads:
         out = language.generate(percept.conditioning, head.question)
         assert out.stop == "end", head.name
-        said, unknown = facts.fill(
-            out.text, {**percept.facts, **facts.sources(pipeline.manifest, percept.present)}
-        )
+        said, unknown = facts.fill(out.text, facts.of_percept(pipeline.manifest, percept))
         assert said
         assert not unknown
 

@@ -17,7 +17,15 @@ _ONES = (
     "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
 )  # fmt: skip
 _TENS = {"twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "ninety": 90}
-_OTHER = {"a couple of": 2, "a few": 3, "an": 1, "a": 1, "half an": 0.5, "half a": 0.5}
+_OTHER = {
+    "a couple of": 2, "couple of": 2, "a few": 3, "few": 3, "several": 3, "an": 1, "a": 1, "half an": 0.5,
+    "half a": 0.5,
+}  # fmt: skip
+_NAMED = {
+    "noon": time(12), "midday": time(12), "midnight": time(0), "breakfast": time(8), "lunch": time(13),
+    "lunchtime": time(13), "dinner": time(19), "supper": time(19), "work": time(17),
+}  # fmt: skip
+"""Hours with a name; of a meal and of work when it is over."""
 NUMBERS: dict[str, float] = {
     **{word: i for i, word in enumerate(_ONES)},
     **_TENS,
@@ -29,10 +37,11 @@ NUMBER = r"(?:\d+(?:\.\d+)?|" + "|".join(sorted(map(re.escape, NUMBERS), key=len
 _HOUR = r"(?:[01]?\d|2[0-3]|" + "|".join(_ONES[1:13]) + ")"
 _MINUTE = r"(?:thirty|fifteen|forty[ -]five|ten|twenty|forty|fifty)"
 CLOCK = (
-    rf"(?:noon|midday|midnight|(?:half past|(?:a )?quarter (?:past|to)) {_HOUR}|{_HOUR}[:.][0-5]\d(?![\d:])"
+    rf"(?:{'|'.join(name for name in _NAMED if name != 'work')}"  # "at work" is a place
+    rf"|(?:half past|(?:a )?quarter (?:past|to)) {_HOUR}|{_HOUR}[:.][0-5]\d(?![\d:])"
     rf"|{_HOUR} {_MINUTE}\b|{_HOUR}(?: o'?clock)?)(?: ?(?:a\.?m|p\.?m)\b\.?)?"
 )
-"""An hour of the day: "two", "14:30", "half past two", "2 pm", "noon"."""
+"""An hour of the day: "two", "14:30", "half past two", "2 pm", "noon", "lunch"."""
 
 
 def number(text: str) -> float:
@@ -44,10 +53,8 @@ def clock_times(text: str) -> list[time]:
     """The hours of the day that a CLOCK may mean: one, or both halves of the day where nothing tells them."""
     said = re.sub(r" o'?clock| ?([ap])\.?m\.?$", "", text).strip()
     half = re.search(r"([ap])\.?m\.?$", text)
-    if said in {"noon", "midday"}:
-        return [time(12)]
-    if said == "midnight":
-        return [time(0)]
+    if said in _NAMED:
+        return [_NAMED[said]]
     hour, minute, certain = _hour_and_minute(said)
     if half is not None:
         return [time(hour % 12 + (12 if half[1] == "p" else 0), minute)]

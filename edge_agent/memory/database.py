@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
 
 from edge_agent.memory.notes import Event, Kind, Measure
 from edge_agent.memory.runs import Run, place
@@ -16,28 +20,24 @@ from edge_agent.memory.schema import open_file
 
 EVER_NS = 1 << 62
 """Later than anything, in wall ns."""
-_ROW = "SELECT id, start_ns, end_ns, probability, windows, first_window, last_window FROM interval"
+ROW = np.dtype(
+    [(name, np.int64) for name in ("start_ns", "end_ns", "id", "kind")]
+    + [("probability", np.float64)]
+    + [(name, np.int64) for name in ("windows", "first_window", "last_window")]
+)
+"""An interval in wall ns: `probability` is the mean of its `windows`."""
+Rows = npt.NDArray[np.void]
+"""Of ROW, (n,)."""
+_ROW = """SELECT start_ns + :offset, end_ns + :offset, id, kind, probability, windows, first_window,
+last_window FROM interval"""
 _REACH = """FROM interval WHERE kind = :kind AND run = :run AND start_ns <= :high AND end_ns >= :low
 AND start_ns >= coalesce((SELECT max(start_ns) FROM interval
                           WHERE kind = :kind AND run = :run AND start_ns <= :low), :low)"""
 """Intervals of one kind never overlap: of those that begin before `low` only the last can reach beyond it."""
 _REACHING = _ROW.replace("FROM interval", _REACH)
+_LATEST = f"{_ROW} WHERE kind = :kind AND run = :run AND start_ns < :high ORDER BY start_ns DESC LIMIT :count"
 _COVERED = f"SELECT coalesce(sum(min(end_ns, :high) - max(start_ns, :low)), 0) {_REACH}"
 Wanted = Callable[[Kind], bool]
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """An interval in wall ns: `probability` is the mean of its `windows`."""
-
-    id: int
-    kind: Kind
-    start_ns: int
-    end_ns: int
-    probability: float
-    windows: int
-    first_window: int
-    last_window: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,7 @@ class Database:
         self.path = path
         self._lock = threading.RLock()
         self._connection = open_file(path)
+        self._kinds: dict[int, Kind] = {}
 
     def close(self) -> None:
         """Let go of the file."""
@@ -113,59 +114,46 @@ class Database:
 
     def kinds(self, wanted: Wanted) -> dict[int, Kind]:
         """id -> kind, of those wanted."""
+        text = "SELECT id, head, label, known, novel, simulated, sensors FROM kind WHERE id > ?"
         with self._lock:
-            found = self._connection.execute(
-                "SELECT id, head, label, known, novel, simulated, sensors FROM kind"
-            ).fetchall()
-        known = {
-            key: Kind(h, name, bool(k), bool(n), bool(s), _names(on)) for key, h, name, k, n, s, on in found
-        }
-        return {key: kind for key, kind in known.items() if wanted(kind)}
+            newest = max(self._kinds, default=0)  # the others were read before: none is ever changed
+            for key, head, label, known, novel, simulated, on in self._connection.execute(text, (newest,)):
+                self._kinds[key] = Kind(head, label, bool(known), bool(novel), bool(simulated), _names(on))
+            return {key: kind for key, kind in self._kinds.items() if wanted(kind)}
 
-    def rows(self, wanted: Wanted, start_ns: int, end_ns: int) -> list[Row]:
-        """The intervals of wanted kinds that reach into start..end (wall ns), by their starts."""
-        found: list[Row] = []
+    def rows(self, kinds: Iterable[int], start_ns: int, end_ns: int) -> Rows:
+        """The intervals of some kinds that reach into start..end (wall ns), by their starts."""
         with self._lock:
-            kinds = self.kinds(wanted)
-            for run, offset_ns in self.placed(start_ns, end_ns):
-                low, high = start_ns - offset_ns, end_ns - offset_ns
-                for key, kind in kinds.items():
-                    values = {"kind": key, "run": run.id, "low": low, "high": high}
-                    rows = self._connection.execute(_REACHING, values)
-                    found += [_row(row, kind, offset_ns) for row in rows]
-        return sorted(found, key=attrgetter("start_ns", "end_ns", "id"))
+            found = [
+                self._rows(_REACHING, kinds, _values(run, offset_ns, start_ns, end_ns))
+                for run, offset_ns in self.placed(start_ns, end_ns)
+            ]
+        return _sorted(found)
 
-    def covered_ns(self, wanted: Wanted, start_ns: int, end_ns: int) -> int:
-        """For how long of start..end (wall ns) there are intervals of wanted kinds, which are of one head."""
-        total_ns = 0
+    def covered_ns(self, kinds: Collection[int], start_ns: int, end_ns: int) -> int:
+        """For how long of start..end (wall ns) there are intervals of some kinds, which are of one head."""
         with self._lock:
-            kinds = self.kinds(wanted)
-            for run, offset_ns in self.placed(start_ns, end_ns):
-                for key in kinds:
-                    values = {
-                        "kind": key,
-                        "run": run.id,
-                        "low": start_ns - offset_ns,
-                        "high": end_ns - offset_ns,
-                    }
-                    total_ns += int(self._connection.execute(_COVERED, values).fetchone()[0])
-        return total_ns
+            return sum(
+                self._connection.execute(_COVERED, {"kind": key, **values}).fetchone()[0]
+                for run, offset_ns in self.placed(start_ns, end_ns)
+                for values in (_values(run, offset_ns, start_ns, end_ns),)
+                for key in kinds
+            )
 
-    def latest(self, wanted: Wanted, before_ns: int, count: int) -> list[Row]:
-        """The `count` newest intervals of wanted kinds that begin before a moment (wall ns), newest first."""
-        found: list[Row] = []
+    def latest(self, kinds: Collection[int], before_ns: int, count: int) -> Rows:
+        """The `count` newest intervals of some kinds that begin before a moment (wall ns), oldest first."""
+        found, sum_of = list[Rows](), 0
         with self._lock:
-            kinds = self.kinds(wanted)
             for run, offset_ns in reversed(self.placed(-EVER_NS, before_ns)):
-                for key, kind in kinds.items():
-                    rows = self._connection.execute(
-                        f"{_ROW} WHERE kind = ? AND run = ? AND start_ns < ? ORDER BY start_ns DESC LIMIT ?",
-                        (key, run.id, before_ns - offset_ns, count),
-                    )
-                    found += [_row(row, kind, offset_ns) for row in rows]
-                if len(found) >= count:
+                values = _values(run, offset_ns, -EVER_NS, before_ns)
+                found.append(self._rows(_LATEST, kinds, {"count": count, **values}))
+                if (sum_of := sum_of + len(found[-1])) >= count:
                     break
-        return sorted(found, key=attrgetter("start_ns", "end_ns", "id"), reverse=True)[:count]
+        return _sorted(found)[-count:]
+
+    def _rows(self, text: str, kinds: Iterable[int], values: Mapping[str, int]) -> Rows:
+        found = (self._connection.execute(text, {"kind": key, **values}) for key in kinds)
+        return np.fromiter(itertools.chain.from_iterable(found), ROW)
 
     def minutes(self, name: str, unit: str, start_ns: int, end_ns: int) -> list[Minute]:
         """The minutes of a number that began in start..end (wall ns), by their starts."""
@@ -261,6 +249,11 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
-def _row(found: tuple[int, int, int, float, int, int, int], kind: Kind, offset_ns: int) -> Row:
-    number, start_ns, end_ns, probability, windows, first, last = found
-    return Row(number, kind, start_ns + offset_ns, end_ns + offset_ns, probability, windows, first, last)
+def _sorted(parts: list[Rows]) -> Rows:
+    rows = np.concatenate([np.empty(0, ROW), *parts])
+    return rows[np.lexsort((rows["end_ns"], rows["start_ns"]))]
+
+
+def _values(run: Run, offset_ns: int, start_ns: int, end_ns: int) -> dict[str, int]:
+    """What a statement about one run needs to know."""
+    return {"run": run.id, "offset": offset_ns, "low": start_ns - offset_ns, "high": end_ns - offset_ns}

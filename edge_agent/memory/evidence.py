@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from edge_agent.clock import NS_PER_S
 from edge_agent.memory.clock_words import utc_words
 from edge_agent.memory.lexicon import Lexicon
 from edge_agent.memory.notes import DATA, NO_DATA, SLOT
-from edge_agent.memory.queries import Availability, Finding, Query, Span, Target, Timeline
-from edge_agent.memory.spells import Spell
-
-EVIDENCE = 50
-"""So many spells go with an answer; the summary counts them all."""
-
-
-def span_of(query: Query) -> Span | None:
-    """The time a query is about."""
-    return getattr(query, "span", None)
-
-
-def heads_of(query: Query) -> tuple[str, ...]:
-    """The heads that a query names."""
-    target: Target | None = getattr(query, "target", None)
-    heads: tuple[str, ...] = getattr(query, "heads", ())
-    return heads if target is None else (target.head,)
+from edge_agent.memory.queries import KEPT, Availability, Finding, Query, Timeline, heads_of, span_of
+from edge_agent.memory.spells import Spell, Sum
 
 
 def slots_of(query: Query, lexicon: Lexicon) -> Iterable[str]:
@@ -40,7 +25,7 @@ def evidence(found: Finding) -> tuple[Mapping[str, object], ...]:
 
     Every number of the answer's text is among them.
     """
-    spells = [_fact(spell) for spell in found.spells[-EVIDENCE:]]
+    spells = [_fact(spell) for spell in found.spells]
     events = [
         {
             "event": e.id,
@@ -49,69 +34,59 @@ def evidence(found: Finding) -> tuple[Mapping[str, object], ...]:
             "probability": e.probability,
             "time_utc": utc_words(e.at_ns),
         }
-        for e in found.events[-EVIDENCE:]
+        for e in found.events[-KEPT:]
     ]
     return (_summary(found), *_sums(found), *spells, *events)
 
 
 def _summary(found: Finding) -> dict[str, object]:
-    span = span_of(found.query)
+    span, total = span_of(found.query), found.total
     summary: dict[str, object] = {
         "query": type(found.query).__name__,
-        "count": len(found.spells),
+        "count": total.times,
         "events": len(found.events),
-        "seconds": found.seen_ns / NS_PER_S,
+        "seconds": total.seen_ns / NS_PER_S,
         "watched_seconds": found.watched_ns / NS_PER_S,
+        "simulated": total.simulated,
     }
     if span is not None and not span.open:
         summary |= {"start_utc": utc_words(span.start_ns), "end_utc": utc_words(span.end_ns)}
     if found.newest_ns is not None:
         age_s = (found.now_ns - found.newest_ns) / NS_PER_S
         summary |= {"newest_utc": utc_words(found.newest_ns), "age_seconds": age_s}
-    if found.spells:
-        chances = [spell.probability for spell in found.spells]
-        summary |= {"probability_min": min(chances), "probability_max": max(chances)}
-        summary |= _weighed(found.spells)
+    if total.times:
+        summary |= {"probability_min": total.least, "probability_max": total.greatest, **_weighed(total)}
     return summary
 
 
-def _weighed(spells: Sequence[Spell]) -> dict[str, object]:
+def _weighed(one: Sum) -> dict[str, object]:
     """Of some spells together: their windows, their mean probability, and when the first and last began."""
-    windows = sum(spell.windows for spell in spells)
     return {
-        "windows": windows,
-        "mean_probability": sum(spell.probability * spell.windows for spell in spells) / windows,
-        "first_utc": utc_words(spells[0].start_ns),
-        "last_utc": utc_words(spells[-1].start_ns),
+        "windows": one.windows,
+        "mean_probability": one.mean,
+        "first_utc": utc_words(one.first_ns),
+        "last_utc": utc_words(one.last_ns),
     }
 
 
 def _sums(found: Finding) -> list[dict[str, object]]:
     """A query about more than one label or slot: each one's share."""
-    groups: dict[tuple[str, str], list[Spell]] = {}
-    for spell in found.spells:
-        groups.setdefault((spell.head, spell.label), []).append(spell)
     if isinstance(found.query, Availability):
         return [
             {
                 "sensor": slot,
-                "count": len(gaps := groups.get((f"{SLOT}{slot}", NO_DATA), [])),
-                "seconds": sum(spell.seen_ns for spell in gaps) / NS_PER_S,
+                "count": (gaps := found.sums.get((f"{SLOT}{slot}", NO_DATA), Sum())).times,
+                "seconds": gaps.seen_ns / NS_PER_S,
                 "watched_seconds": found.watched_by.get(f"{SLOT}{slot}", 0) / NS_PER_S,
-                **(_weighed(gaps) if gaps else {}),
+                **(_weighed(gaps) if gaps.times else {}),
             }
             for slot in found.query.slots
         ]
     if not isinstance(found.query, Timeline):
         return []
     return [
-        {
-            "task": head,
-            "label": label,
-            "count": len(group),
-            "seconds": sum(s.seen_ns for s in group) / NS_PER_S,
-        }
-        for (head, label), group in groups.items()
+        {"task": head, "label": label, "count": one.times, "seconds": one.seen_ns / NS_PER_S}
+        for (head, label), one in found.sums.items()
     ]
 
 
@@ -125,11 +100,11 @@ def _fact(spell: Spell) -> dict[str, object]:
         "start_utc": utc_words(spell.start_ns),
         "end_utc": utc_words(spell.end_ns),
         "seconds": spell.seen_ns / NS_PER_S,
-        "probability": spell.probability,
+        "probability": spell.mean,
         "windows": spell.windows,
         "first_window": spell.first_window,
         "last_window": spell.last_window,
         "intervals": spell.intervals,
-        "sensors": list(spell.sensors),
+        "sensors": sorted(spell.sensors),
         "simulated": spell.simulated,
     }

@@ -10,11 +10,13 @@ import re
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 
-from edge_agent.memory import phrases
+from edge_agent.memory import number_grammar, phrases
 from edge_agent.memory.clock_words import day_bounds_ns, local
 from edge_agent.memory.database import EVER_NS
+from edge_agent.memory.days import PhraseError
+from edge_agent.memory.known_words import KnownWords
 from edge_agent.memory.lexicon import Lexicon
-from edge_agent.memory.measured import Measured, Wanted
+from edge_agent.memory.measured import Measured
 from edge_agent.memory.number_grammar import NumberGrammar
 from edge_agent.memory.queries import (
     Availability,
@@ -30,24 +32,35 @@ from edge_agent.memory.queries import (
     Unusual,
     Whether,
 )
-from edge_agent.memory.second_parser import SecondParser
 from edge_agent.perception.facts import join
 from edge_agent.perception.prompt import normalise_question
 
-_OFTEN = re.compile(r"\b(how often|how many times|how frequently|(?:number|count) of times)\b")
+_OFTEN = re.compile(
+    r"\b(how often|how many (?:times|occasions)|how frequently|how regularly|number of times)\b"
+)
 _LONG = re.compile(r"\b(how long|how much time|how much of the time|since when|for how many)\b")
-_AGO = re.compile(r"\b(how long ago|how long (is|has) it (been )?since|most recent|latest|previous)\b")
-_FIRST = re.compile(r"\bfirst\b|\binitial\b|\bearliest\b|\bwhen did .* (start|begin)\b")
+_AGO = re.compile(
+    r"\b(how (?:long|much time) (?:ago|(?:(?:is|has) (?:it |passed )?(?:been )?)?since)|most recent|latest"
+    r"|previous)\b"
+)
+_FIRST = re.compile(r"\bfirst\b|\binitial\b|\bearliest\b|\b(?:start|begin)(?:ning)?\b")
+_BECAME = re.compile(r"\b(?:become|get)\b")
+_LAST = re.compile(r"\blast\b")
 _WHEN = re.compile(
-    r"\bwhen\b|\bwhat time\b|\blast time\b|\bmost recent|\bat what\b|\blast (heard|saw|read)\b"
+    r"\bwhen\b|\bwhat time\b|\blast (?:time|moment|occasion|instance)\b|\bmost recent|\bat (?:what|which)\b"
+    r"|\bwhich (?:time|hour)\b|\blast (?:heard|saw|read)\b"
 )
 _UNUSUAL = re.compile(
-    r"\b(unusual|strange|odd|weird|abnormal|suspicious|out of the ordinary|unexpected|novel|unknown"
-    r"|alarms?|alarming|wrong|special|notable)\b"
+    r"\b(unusual|strange|odd|weird|abnormal|suspicious|out of the (?:ordinary|normal)|out of line|unexpected"
+    r"|novel|unknown|alarms?|alarming|alerts?|warnings?|wrong|special|notable|remarkable|anomal\w+|surpris\w+"
+    r"|worr\w+|problems?|trouble|incidents?|concern(?:ing|s)?|normal|fine|all well|alright"
+    r"|everything ok(?:ay)?|calm)\b"
 )
 _DATA = re.compile(
-    r"\b(works?|worked|working|available|availability|online|offline|missing|connected|disconnected"
-    r"|unplugged|silent|fails?|failed|failing|data|lost|down|dropped|drop|running|absent|present|there)\b"
+    r"\b(works?|worked|working|available|availability|online|offline|missing|connected|disconnected|connection"
+    r"|unplugged|silent|fails?|failed|failing|failures?|data|lost|lose|down|dropped|drop|running|run|absent"
+    r"|present|there|up|uptime|reliab\w+|outages?|breaks?|broke|broken|stop(?:ped)?|gaps?|go dark|went dark"
+    r"|interrupt\w*|signal|crash\w*|die|died|(?:been|was|were|stay\w*|turned|switched|go|went) (?:on|off))\b"
 )
 _SMALL_TALK = re.compile(
     r"\b(good (morning|afternoon|evening|night|day)|have a|see you|how are you|are you well|nice day)\b"
@@ -62,15 +75,32 @@ _TOLD = re.compile(
     r"|anything|something|doing|do|hear|heard|see|saw|seen|notice|noticed|read|what)\b"
 )
 _EVERYTHING = re.compile(r"\b(happen\w*|went on|going on|miss(ed)?|timeline|history|summary|log)\b")
-_EMPTY = re.compile(
-    r"(?:(?:and|what|was|were|there|anything|something|tell|me|about|did|you|see|it|so|same|be)\b|[ ?,.])*"
+_MINE = re.compile(r"\b(i|my|mine|we|our|us)\b(?! (?:miss(?:ed)?|not seen)\b)")
+_THROUGH = re.compile(
+    r"\b(?:(?:walk|talk|run|take) me through|(?:bring|catch|fill) me (?:up(?: to date)?|in)(?: on| about)?)\b"
 )
+"""Ways to say "tell me"."""
+_OTHERWISE: tuple[tuple[type[HowLong | HowOften | LastTime | FirstTime | Whether], re.Pattern[str]], ...] = (
+    (HowLong, re.compile(
+        r"\b(how (?:much|many (?:minutes|hours|seconds|days))|durations?|lengths? of time|total|accumulated"
+        r"|(?:add|sum) up|sp[ea]n[dt]|time$)")),
+    (HowOften, re.compile(r"\b(how many|count|tally|numbers? of|how (?:frequent|regular)|frequency)\b")),
+    (LastTime, re.compile(r"\b(last|time since)\b")),
+    (Whether, re.compile(
+        r"\b(if|whether|check|confirm|verify|true|right|correct|yes or no|ever|some|any|aware)\b")),
+)  # fmt: skip
+"""What else is asked of a label, where it is not said in the words above."""
 _NOT = re.compile(r"\bnot\b|n't\b|\bwithout\b|\bnever\b")
 _WHY = re.compile(r"(and |so |but )?(why|how come|what made|what caused|for what reason)\b")
 _OF_ITSELF = re.compile(r"\b(you|your|that|this|these|it|i)\b")
 _NOT_PERCEIVED = "not perceived"
 _POSSESSIVE = re.compile(r"\b(\w+day|morning|night|evening|afternoon)'s\b")
-_NOUN_SENSOR = re.compile(r"\bsensors?\b")
+_NOUN_SENSOR = re.compile(r"\b(?:sensors?|devices?)\b")
+_RULES = (
+    _OFTEN, _LONG, _AGO, _FIRST, _WHEN, _UNUSUAL, _DATA, _TOLD, _EVERYTHING, _NOUN_SENSOR,
+    *(words for _, words in _OTHERWISE),
+)  # fmt: skip
+"""What is looked for in a question about labels and sensors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,18 +118,18 @@ class Grammar:
         self.lexicon = lexicon
         self.zone = zone
         self.numbers = NumberGrammar(lexicon.manifest, frozenset(slot.name for slot in lexicon.slots))
-        self._second = SecondParser(lexicon, self.numbers)
+        self._known = KnownWords(lexicon, self.numbers.numbers)
 
     def parse(self, question: str, now_ns: int) -> Query | Measured | Refused | None:
         """The query, or why there is none, or None where the question is not about the past."""
         asked = normalise_question(question)
         if _SMALL_TALK.search(asked) or _HOW_KNOWN.match(asked):
             return None
-        asked = _POSSESSIVE.sub(r"\1", asked)
+        asked = _THROUGH.sub("tell me", _POSSESSIVE.sub(r"\1", asked))
         asked, limit = self.numbers.without_limit(asked)
         try:
             when = phrases.find(asked, now_ns, self.zone)
-        except phrases.PhraseError as error:
+        except PhraseError as error:
             return Refused(str(error), "no such time")
         rest = when.rest if when else asked
         query: Query | Measured | Refused | None = self._query(rest, when, now_ns)
@@ -108,7 +138,6 @@ class Grammar:
             if isinstance(found, str):
                 return Refused(found, "another unit")
             query = found or query
-        query = self._reconsidered(query, rest, when, now_ns)
         about_past = query is not None or when is not None
         if about_past and (absent := self.lexicon.absent(rest)):
             missing = join((f"no {name}" for name in absent), "and")
@@ -117,30 +146,27 @@ class Grammar:
             return Refused(
                 "I keep what was read, not what was not. Please ask it without the word not.", "a negation"
             )
-        return query
+        return self._checked(query, rest)
 
-    def _reconsidered(
-        self,
-        query: Query | Measured | Refused | None,
-        rest: str,
-        when: phrases.TimePhrase | None,
-        now_ns: int,
+    def _checked(
+        self, query: Query | Measured | Refused | None, rest: str
     ) -> Query | Measured | Refused | None:
-        """What the rules leave open goes to the second parser, where the question has a time."""
-        if when is None or _WHY.match(rest):
+        """Refused where a word means something not perceived: "was the baby fed" is not of its crying."""
+        if query is None or isinstance(query, Refused):
             return query
-        if isinstance(query, Measured):
-            default = query.limit is None and query.wanted is Wanted.RANGE
-            return self._second.improved(query, rest) if default else query
-        listed = isinstance(query, Timeline) and self.lexicon.target(rest) is not None
-        if query is None or listed or (isinstance(query, Refused) and query.reason == _NOT_PERCEIVED):
-            return self._second.parse(rest, self.span(when, now_ns)) or query
-        return query
+        rules = number_grammar.RULES if isinstance(query, Measured) else _RULES
+        unknown = self._known.unknown(rest, rules)
+        return (
+            Refused(f'I do not know what "{unknown[0]}" is. {self._offer()}', _NOT_PERCEIVED)
+            if unknown
+            else query
+        )
 
     def _is_of_number(self, rest: str) -> bool:
         """Whether a measured number is meant, not a label: "did the light fall" is not of falling rain."""
         number, target = self.numbers.named(rest), self.lexicon.target(rest)
-        if number is None:
+        slots = self.lexicon.named_slots(rest)
+        if number is None or (slots and not number.slots & set(slots)):
             return False
         concerned = self.lexicon.concerned(rest)
         if number.endings:  # of a head, whose words ("the camera") say less
@@ -190,7 +216,8 @@ class Grammar:
                 return Ongoing(Target(concerned[0], ()))
             return self._unknown() if past else None
         if not (long or often):
-            first = _FIRST.search(rest) and not ago
+            begun = _FIRST.search(rest) or (when is not None and _BECAME.search(rest))
+            first = begun and not (ago or _LAST.search(rest))
             span = self.span(when, now_ns, ever=not first)
             return FirstTime(target, span) if first else LastTime(target, span)
         ongoing = when is None and _ONGOING.search(rest) and not re.search(r"\b(was|were|did)\b", rest)
@@ -207,10 +234,15 @@ class Grammar:
         target, heads = self.lexicon.target(rest), self.lexicon.concerned(rest)
         if target is not None and _POLAR.match(rest):
             return Whether(target, self.span(when, now_ns))
+        if target is not None and when is not None:
+            for kind, words in _OTHERWISE:
+                if words.search(rest):
+                    return kind(target, when.span)
         heads = heads or ((target.head,) if target is not None else ())
         if heads and (when is not None or (_TOLD.search(rest) and _PAST_TENSE.search(rest))):
             return Timeline(heads, self.span(when, now_ns))
-        if _EVERYTHING.search(rest) or (when is not None and _EMPTY.fullmatch(rest)):
+        plain = when is not None and self._known.names_nothing(rest) and not _MINE.search(rest)
+        if plain or _EVERYTHING.search(rest):
             return Timeline(self._all_heads(), self.span(when, now_ns))
         doubtful = _POLAR.match(rest) and _PAST_TENSE.search(rest) and not _OF_ITSELF.search(rest)
         return self._unknown() if when is not None or doubtful else None
@@ -219,14 +251,12 @@ class Grammar:
         return tuple(head.name for head in self.lexicon.heads)
 
     def _unknown(self) -> Refused:
-        return Refused(
-            f"I cannot tell that from what I perceive. I can look back for {self._examples()}.",
-            _NOT_PERCEIVED,
-        )
+        return Refused(f"I cannot tell that from what I perceive. {self._offer()}", _NOT_PERCEIVED)
 
-    def _examples(self) -> str:
+    def _offer(self) -> str:
         known = [*(n.subject for n in self.numbers.numbers), *self.lexicon.known_phrases()]
-        return join(known[:12], "or") if len(known) <= 12 else f"{', '.join(known[:12])} and others"
+        some = join(known, "or") if len(known) <= 12 else f"{', '.join(known[:12])} and others"
+        return f"I can look back for {some}."
 
     def _owned(self) -> str:
         return join(slot.description for slot in self.lexicon.slots) or "no sensors"

@@ -16,58 +16,28 @@ _IRREGULAR = {
     "sat": "sit", "stood": "stand", "fell": "fall", "fallen": "fall", "lay": "lie", "lying": "lie",
     "ran": "run", "cried": "cry", "cries": "cry", "crew": "crow", "drove": "driv", "driven": "driv",
     "slept": "sleep", "rose": "rise", "left": "leave", "waving": "wave", "went": "go",
+    "news": "news",
 }  # fmt: skip
 _PLAIN = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "is",
-        "are",
-        "be",
-        "been",
-        "was",
-        "were",
-        "of",
-        "on",
-        "in",
-        "at",
-        "by",
-        "to",
-        "it",
-        "there",
-        "another",
-        "noise",
-        "sound",
-        "person",
-        "room",
-        "and",
-        "or",
-        "using",
-    ]
-)
-_WEAK = frozenset(NUMBERS) | frozenset(
-    [
-        "none",
-        "nothing",
-        "still",
-        "left",
-        "right",
-        "leave",
-        "away",
-        "closer",
-        "open",
-        "close",
-        "closed",
-        "mov",
-        "up",
-        "down",
-        "near",
-        "go",
-        "empty",
-    ]
-)
+    (
+        "a", "an", "the", "is", "are", "be", "been", "was", "were", "of", "on", "in", "at", "by", "to", "it",
+        "there", "another", "noise", "sound", "person", "room", "and", "or", "using",
+    )
+)  # fmt: skip
+_WEAK = frozenset(
+    (
+        *NUMBERS, "none", "nothing", "still", "left", "right", "leave", "away", "closer", "open", "close",
+        "closed", "mov", "up", "down", "near", "go", "empty",
+    )
+)  # fmt: skip
 """Words that mean a label only where its head is meant as well."""
+_PARTICLES = frozenset(("up", "down", "around"))
+"""Never mean a label alone: "what was the person up to" is not of standing up."""
+_STANDS_FOR = {
+    **dict.fromkeys(("anybody", "anyone", "somebody", "someone"), "occupied"),
+    **dict.fromkeys(("nobody", "noone"), "empty"),
+}
+"""Of a room, where no other label is named."""
 
 
 def stem(word: str) -> str:
@@ -107,7 +77,12 @@ class Lexicon:
 
     def target(self, asked: str) -> Target | None:
         """The labels that fit best, of the head where they fit best; None where none is named."""
-        words, best = stems(asked), (0.0, 0.0, 0.0)
+        return self._named(asked, stems(asked)) or self._named(
+            asked, {stem(_STANDS_FOR[word]) for word in re.findall(r"[a-z]+", asked) if word in _STANDS_FOR}
+        )
+
+    def _named(self, asked: str, words: set[str]) -> Target | None:
+        best = (0.0, 0.0, 0.0)
         found: Target | None = None
         concerned = self.concerned(asked)
         for head in self.heads:
@@ -131,7 +106,9 @@ class Lexicon:
         fits: dict[str, tuple[float, float]] = {}
         for label, forms in entries:
             hit = words & set().union(*forms)
-            telling = {word for word in hit if shared[word] == 1 and (meant or word not in _WEAK)}
+            telling = {
+                word for word in hit - _PARTICLES if shared[word] == 1 and (meant or word not in _WEAK)
+            }
             whole = any(form and form <= words and (meant or not form <= _WEAK) for form in forms)
             if telling or whole or label in spelled:
                 fits[label] = (len(hit), max(len(form & words) / len(form) for form in forms if form))
@@ -148,14 +125,13 @@ class Lexicon:
         """The configured slots that a question names."""
         return tuple(slot.name for slot in vocabulary.named_slots(asked, self.slots))
 
+    def read_by(self, slots: Collection[str]) -> tuple[str, ...]:
+        """The heads that some slots serve."""
+        return tuple(h.name for h in self.heads if self.manifest.serving(h.name) & set(slots))
+
     def absent(self, asked: str) -> list[str]:
         """The sensors that a question names and that are not there."""
         return vocabulary.absent_sensors(asked, self.slots)
-
-    def label_stems(self, target: Target) -> set[str]:
-        """The stems of all words for some labels."""
-        forms = [form for label, both in self._labels[target.head] if label in target.labels for form in both]
-        return set[str]().union(*forms)
 
     def phrase(self, head: str, label: str) -> str:
         """How a label is said."""

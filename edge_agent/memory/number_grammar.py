@@ -17,7 +17,8 @@ from edge_agent.perception.vocabulary import concerns
 
 _ABOVE = (
     r"above|over|more than|higher than|greater than|warmer than|hotter than|brighter than|damper than|beyond"
-    r"|at least|exceed(?:ed|s)?|reach(?:ed|es)?|hit|top(?:ped)?|rise above|rose above|go over|went over"
+    r"|pass(?:ed)?|at least|exceed(?:ed|s)?|reach(?:ed|es)?|hit|top(?:ped)?|rise above|rose above|go over"
+    r"|went over"
 )
 _BELOW = (
     r"below|under|less than|lower than|colder than|cooler than|darker than|drier than|beneath|at most"
@@ -37,18 +38,25 @@ _OTHER_UNITS = frozenset(
 )
 _UNIT_NAMES = frozenset(("degrees", "percent", "lux", "ppm", "metres", "centimetres"))
 _HIGHEST = re.compile(
-    r"\b(highest|maximum|max|peak|warmest|hottest|brightest|dampest|stuffiest|farthest|most|top"
-    r"|how \w+ did it get)\b"
+    r"\b(highest|maximum|max|peak|warmest|hottest|brightest|dampest|stuffiest|farthest|most|top|highs?|record"
+    r"|upper|extreme|worst|climb|rise to|how high|how \w+ did it get)\b"
 )
 _LOWEST = re.compile(
-    r"\b(lowest|minimum|min|coldest|coolest|darkest|dimmest|driest|freshest|least|bottom"
+    r"\b(lowest|minimum|min|coldest|coolest|darkest|dimmest|driest|freshest|least|bottom|lows?|how low|sink"
+    r"|sank|lower extreme|(?:fall|drop|go) to|how (?:far|deep) did .* (?:fall|drop)"
     r"|how (?:cold|cool|dark|dim|dry) did it get)\b"
 )
-_AVERAGE = re.compile(r"\b(average|averaged|mean|on average|typical|typically|usual)\b")
+_AVERAGE = re.compile(
+    r"\b(average|averaged|mean|on average|typical(?:ly)?|usual(?:ly)?|normally|overall|general)\b"
+)
 _CHANGE = re.compile(
     r"\b(chang\w*|ris(?:e|en|ing)|rose|fall(?:en|ing)?|fell|drop\w*|increas\w*|decreas\w*|trend|develop\w*"
+    r"|difference|moved?|worse|better|improv\w+|which way|than (?:it was|before)"
     r"|gone (?:up|down)|go (?:up|down)|went (?:up|down)|(?:get|got|gotten|become|became|turn|turned) \w+er)\b"
 )
+_DEVICES = {"thermometer": "temperature", "hygrometer": "humidity"}
+RULES = (_LIMIT, _HIGHEST, _LOWEST, _AVERAGE, _CHANGE)
+"""What is looked for in a question about a number."""
 _PAST = re.compile(r"\b(was|were|did|has|had|have|been|so far|ever|earlier|became|got|went|rose|fell)\b")
 
 
@@ -73,6 +81,8 @@ class NumberGrammar:
 
     def named(self, asked: str) -> Number | None:
         """The number that a question is about; of several facts of one head the one whose ending it has."""
+        for device, measures in _DEVICES.items():
+            asked = asked.replace(device, measures)
         fitting = [n for n in self.numbers if concerns(asked, (*n.words, *_most(n.words), n.name))]
         ending = [n for n in fitting if any(e and re.search(rf"\b{e}", asked) for e in n.endings)]
         return next(iter(ending or fitting), None)

@@ -6,18 +6,21 @@ worded: words.py does that from a Finding, and from nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from edge_agent.clock import NS_PER_S
 from edge_agent.manifest import Manifest
-from edge_agent.memory.database import EVER_NS, Row
+from edge_agent.memory.database import EVER_NS, Wanted
 from edge_agent.memory.notes import NO_DATA, SLOT, Event, Kind
-from edge_agent.memory.spells import Hold, Spell, clip, spells
+from edge_agent.memory.spells import Hold, Spell, Spells, Sum, clip, spells, together
 from edge_agent.memory.store import Store
 
 FRESH_S = 5.0
 """Data older than this are stale: what was going on then need not go on now."""
+KEPT = 50
+"""So many of the newest spells are told one by one; of all there are only sums."""
 _PAGE = 64
 
 
@@ -143,23 +146,40 @@ Query = (
 )
 
 
+def span_of(query: object) -> Span | None:
+    """The time that a query is about."""
+    return getattr(query, "span", None)
+
+
+def heads_of(query: object) -> tuple[str, ...]:
+    """The heads that a query names."""
+    target: Target | None = getattr(query, "target", None)
+    heads: tuple[str, ...] = getattr(query, "heads", ())
+    return heads if target is None else (target.head,)
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """What memory holds of a query.
 
-    `spells` are those found, oldest first; `seen_ns` is their sum, `watched_ns` for how long the heads (or
-    slots) asked about had data in the span, `newest_ns` when they last had any (None: never).
+    `sums` are the spells found, by head and label, `total` all of them, `spells` the newest, oldest first.
+    `watched_ns` is for how long each head (or slot) asked about had data in the span, `newest_ns` when they
+    last had any (None: never).
     """
 
     query: Query
     spells: tuple[Spell, ...]
-    seen_ns: int
-    watched_ns: int
+    sums: Mapping[tuple[str, str], Sum]
+    total: Sum
+    watched_by: Mapping[str, int]
     newest_ns: int | None
     now_ns: int
     events: tuple[Event, ...] = ()
-    watched_by: dict[str, int] = field(default_factory=dict)
-    """head or slot -> its own watched_ns."""
+
+    @property
+    def watched_ns(self) -> int:
+        """For how long there were data of the head that had most."""
+        return max(self.watched_by.values(), default=0)
 
     @property
     def fresh(self) -> bool:
@@ -188,34 +208,30 @@ class Queries:
             case Now(heads):
                 return self._finding(query, heads, Span(now_ns, now_ns), (), now_ns)
             case LastTime(target, span):
-                last = self._newest(_of(target), span.start_ns, span.end_ns)
-                return self._finding(query, (target.head,), span, [last] if last else [], now_ns)
+                return self._finding(query, (target.head,), span, self._last(_of(target), span), now_ns)
             case FirstTime(target, span):
-                return self._finding(query, (target.head,), span, self._spells(_of(target), span)[:1], now_ns)
+                starts = [found.part(slice(1)) for found in self._spells(_of(target), span) if len(found)]
+                first = sorted(starts, key=lambda one: one.spell(0))[:1]
+                return self._finding(query, (target.head,), span, first, now_ns)
             case Ongoing(target):
-                return self._ongoing(query, target, now_ns)
+                ever = Span(-EVER_NS, now_ns, open=True)
+                wanted = _of(target) if target.labels else _known(target.head)
+                return self._finding(query, (target.head,), ever, self._last(wanted, ever), now_ns)
             case HowLong(target, span) | HowOften(target, span) | Whether(target, span):
                 return self._finding(query, (target.head,), span, self._spells(_of(target), span), now_ns)
             case Timeline(heads, span):
                 found = self._spells(lambda kind: kind.known and kind.head in heads, span)
                 return self._finding(query, heads, span, found, now_ns)
             case Before(heads, at_ns):
-                last_of = [self._newest(_known(head), -EVER_NS, at_ns) for head in heads]
-                found = sorted(filter(None, last_of), key=lambda spell: spell.end_ns)
-                return self._finding(query, heads, Span(-EVER_NS, at_ns, open=True), found, now_ns)
+                ever = Span(-EVER_NS, at_ns, open=True)
+                last_of = [last for head in heads for last in self._last(_known(head), ever)]
+                return self._finding(query, heads, ever, last_of, now_ns)
             case Unusual(span):
                 return self._unusual(query, span, now_ns)
             case Availability(slots, span):
-                return self._availability(query, slots, span, now_ns)
-
-    # -- one query each --------------------------------------------------------------------------------
-
-    def _ongoing(self, query: Ongoing, target: Target, now_ns: int) -> Finding:
-        """The last spell of the target, or of whatever its head read last."""
-        ever = Span(-EVER_NS, now_ns, open=True)
-        wanted = _of(target) if target.labels else _known(target.head)
-        last = self._newest(wanted, ever.start_ns, ever.end_ns)
-        return self._finding(query, (target.head,), ever, [last] if last else [], now_ns)
+                heads = tuple(f"{SLOT}{name}" for name in slots)
+                found = self._spells(lambda kind: kind.label == NO_DATA and kind.head in heads, span)
+                return self._finding(query, heads, span, found, now_ns)
 
     def _unusual(self, query: Unusual, span: Span, now_ns: int) -> Finding:
         """Novel spells of any head, and the events whose label asks for something to be done."""
@@ -226,68 +242,80 @@ class Queries:
         told = [event for event in events if (event.head, event.label) in alarms]
         return self._finding(query, heads, span, found, now_ns, told)
 
-    def _availability(self, query: Availability, slots: Sequence[str], span: Span, now_ns: int) -> Finding:
-        heads = tuple(f"{SLOT}{name}" for name in slots)
-        found = self._spells(lambda kind: kind.label == NO_DATA and kind.head in heads, span)
-        return self._finding(query, heads, span, found, now_ns)
-
-    # -- reading ---------------------------------------------------------------------------------------
-
     def _finding(
         self,
         query: Query,
         heads: Sequence[str],
         span: Span,
-        found: Sequence[Spell],
+        groups: Iterable[Spells],
         now_ns: int,
         events: Sequence[Event] = (),
     ) -> Finding:
-        watched = {head: self._watched_ns(head, span) for head in heads} if not span.open else {}
-        newest = [row.end_ns for head in heads for row in self._latest_data(head, now_ns)]
+        """`groups` are the spells of one label each, which are held only until they are added up."""
+        read, newest, sums = self.store.read, list[Spell](), dict[tuple[str, str], Sum]()
+        for group in filter(len, groups):
+            since_ns = newest[0].start_ns if len(newest) == KEPT else -EVER_NS
+            newest = sorted(newest + group.newest(KEPT, since_ns))[-KEPT:]
+            sums[group.of] = group.sum()
+        kinds = {head: read.kinds(_data(head)) for head in heads}
+        watched = (
+            {} if span.open else {h: read.covered_ns(kinds[h], span.start_ns, span.end_ns) for h in heads}
+        )
+        ends = [int(row["end_ns"]) for head in heads for row in read.latest(kinds[head], now_ns + 1, 1)]
         return Finding(
             query=query,
-            spells=tuple(found),
-            seen_ns=sum(spell.seen_ns for spell in found),
-            watched_ns=max(watched.values(), default=0),
-            newest_ns=max(newest, default=None),
+            spells=tuple(newest),
+            sums=sums,
+            total=together(sums.values()),
+            watched_by=watched,
+            newest_ns=max(ends, default=None),
             now_ns=now_ns,
             events=tuple(events),
-            watched_by=watched,
         )
 
-    def _watched_ns(self, head: str, span: Span) -> int:
-        return self.store.read.covered_ns(_data(head), span.start_ns, span.end_ns)
+    def _spells(self, wanted: Wanted, span: Span) -> Iterator[Spells]:
+        """The spells of a span, label by label."""
+        for kinds in self._labels(wanted):
+            rows = self.store.read.rows(kinds, span.start_ns, span.end_ns)
+            yield spells(clip(rows, span.start_ns, span.end_ns), kinds, self._hold)
 
-    def _latest_data(self, head: str, now_ns: int) -> list[Row]:
-        return self.store.read.latest(_data(head), now_ns + 1, 1)
+    def _last(self, wanted: Wanted, span: Span) -> list[Spells]:
+        """The spell of a span that ended last; none where there is none."""
+        found = filter(len, (self._last_of(kinds, span) for kinds in self._labels(wanted)))
+        return sorted(found, key=lambda one: one.spell(0).end_ns)[-1:]
 
-    def _spells(self, wanted: Callable[[Kind], bool], span: Span) -> list[Spell]:
-        rows = self.store.read.rows(wanted, span.start_ns, span.end_ns)
-        return spells(clip(rows, span.start_ns, span.end_ns), self._hold)
-
-    def _newest(self, wanted: Callable[[Kind], bool], start_ns: int, end_ns: int) -> Spell | None:
-        """The newest spell, from as few rows as will do."""
+    def _last_of(self, kinds: Mapping[int, Kind], span: Span) -> Spells:
+        """The last spell of one label, from as few rows as will do."""
         count = _PAGE
         while True:
-            rows = self.store.read.latest(wanted, end_ns, count)
-            kept = clip(reversed(rows), start_ns, end_ns)
-            found = spells(kept, self._hold)
-            complete = len(rows) < count or rows[-1].start_ns <= start_ns
-            newest = max(found, key=lambda spell: spell.end_ns, default=None)
+            rows = self.store.read.latest(kinds, span.end_ns, count)
+            cut = clip(rows, span.start_ns, span.end_ns)
+            last = spells(cut, kinds, self._hold).part(slice(-1, None))
+            complete = len(rows) < count or rows["start_ns"][0] <= span.start_ns
             # A spell at the beginning of a page may have begun before it.
-            if complete or (newest and newest.start_ns > kept[0].start_ns + self._hold.join_ns):
-                return newest
+            if complete or (len(last) and last.spell(0).start_ns > cut["start_ns"][0] + self._hold.join_ns):
+                return last
             count *= 8
 
+    def _labels(self, wanted: Wanted) -> Iterator[dict[int, Kind]]:
+        """The kinds that are wanted, label by label."""
+        found = sorted(self.store.read.kinds(wanted).items(), key=lambda one: _label_of(one[1]))
+        for _, kinds in itertools.groupby(found, key=lambda one: _label_of(one[1])):
+            yield dict(kinds)
 
-def _of(target: Target) -> Callable[[Kind], bool]:
+
+def _label_of(kind: Kind) -> tuple[str, str]:
+    return kind.head, kind.label
+
+
+def _of(target: Target) -> Wanted:
     return lambda kind: kind.known and kind.head == target.head and kind.label in target.labels
 
 
-def _known(head: str) -> Callable[[Kind], bool]:
+def _known(head: str) -> Wanted:
     return lambda kind: kind.known and kind.head == head
 
 
-def _data(head: str) -> Callable[[Kind], bool]:
+def _data(head: str) -> Wanted:
     """Of a head whatever it read, of a slot that it gave data."""
     return lambda kind: kind.head == head and kind.label != NO_DATA

@@ -6,12 +6,18 @@ read in between; a spell that was seen for less than `hold_ns` is a slip of the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from edge_agent.clock import NS_PER_S
-from edge_agent.memory.database import Row
+from edge_agent.memory.database import Rows
+from edge_agent.memory.notes import Kind
 
+Int64 = npt.NDArray[np.int64]
 JOIN_S = 2.0
 
 
@@ -23,61 +29,148 @@ class Hold:
     hold_ns: int = NS_PER_S
 
 
-@dataclass(frozen=True, slots=True)
-class Spell:
-    """`seen_ns` is how long it was read within start..end (wall ns); the probability is of its windows."""
+class Spell(NamedTuple):
+    """`seen_ns` is for how long it was read within start..end (wall ns), `mean` its probability."""
 
+    start_ns: int
     head: str
     label: str
-    start_ns: int
     end_ns: int
     seen_ns: int
-    probability: float
+    mean: float
     windows: int
     first_window: int
     last_window: int
     intervals: int
-    sensors: tuple[str, ...]
+    sensors: frozenset[str]
     simulated: bool
-    novel: bool
 
 
-def clip(rows: Iterable[Row], start_ns: int, end_ns: int) -> list[Row]:
+class Sum(NamedTuple):
+    """Spells added up: when the first and the last began, and the least, mean and greatest probability."""
+
+    times: int = 0
+    first_ns: int = 0
+    last_ns: int = 0
+    seen_ns: int = 0
+    least: float = 0.0
+    mean: float = 0.0
+    greatest: float = 0.0
+    windows: int = 0
+    sensors: frozenset[str] = frozenset()
+    simulated: bool = False
+
+
+def clip(rows: Rows, start_ns: int, end_ns: int) -> Rows:
     """The rows cut to start..end; what only touches it is left out."""
-    cut = (replace(row, start_ns=max(row.start_ns, start_ns), end_ns=min(row.end_ns, end_ns)) for row in rows)
-    return [row for row in cut if row.end_ns > row.start_ns]
+    cut = rows.copy()
+    cut["start_ns"].clip(min=start_ns, out=cut["start_ns"])
+    cut["end_ns"].clip(max=end_ns, out=cut["end_ns"])
+    return cut[cut["end_ns"] > cut["start_ns"]]
 
 
-def spells(rows: Sequence[Row], hold: Hold) -> list[Spell]:
-    """The spells of each label of `rows`, which are in the order of their starts; by their starts."""
-    groups: list[list[Row]] = []
-    open_groups: dict[tuple[str, str], list[Row]] = {}
-    for row in rows:
-        key = (row.kind.head, row.kind.label)
-        group = open_groups.get(key)
-        if group is None or row.start_ns - group[-1].end_ns >= hold.join_ns:
-            group = open_groups[key] = []
-            groups.append(group)
-        group.append(row)
-    found = [_spell(group) for group in groups]
-    kept = [s for s in found if s.seen_ns >= hold.hold_ns]
-    return sorted(kept, key=lambda s: (s.start_ns, s.head, s.label))
+@dataclass(frozen=True, slots=True)
+class Spells:
+    """Those of one label: spell i is read in `rows[first[i]:after[i]]`, whose kinds are `kinds`.
+
+    Arrays, since a month may hold a million of them: a `Spell` is made only of one that is told.
+    """
+
+    rows: Rows
+    kinds: Mapping[int, Kind]
+    first: Int64
+    after: Int64
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    @property
+    def of(self) -> tuple[str, str]:
+        """Their head and label."""
+        kind = next(iter(self.kinds.values()))
+        return kind.head, kind.label
+
+    def newest(self, count: int, since_ns: int) -> list[Spell]:
+        """At most the last so many that begin at a moment or later, oldest first."""
+        begin = int(np.searchsorted(self.rows["start_ns"][self.first], since_ns))
+        return [self.spell(i) for i in range(max(begin, len(self) - count), len(self))]
+
+    def part(self, which: slice) -> Spells:
+        """Some of them."""
+        return replace(self, first=self.first[which], after=self.after[which])
+
+    def spell(self, index: int) -> Spell:
+        """One of them. Raises IndexError where there is none."""
+        rows = self.rows[self.first[index] : self.after[index]]
+        (head, label), windows = self.of, int(rows["windows"].sum())
+        return Spell(
+            start_ns=int(rows["start_ns"][0]),
+            head=head,
+            label=label,
+            end_ns=int(rows["end_ns"][-1]),
+            seen_ns=int((rows["end_ns"] - rows["start_ns"]).sum()),
+            mean=float(rows["probability"] @ rows["windows"]) / windows,
+            windows=windows,
+            first_window=int(rows["first_window"][0]),
+            last_window=int(rows["last_window"][-1]),
+            intervals=len(rows),
+            sensors=_sensors(kinds := self._kinds_of(rows)),
+            simulated=any(kind.simulated for kind in kinds),
+        )
+
+    def sum(self) -> Sum:
+        """All of them, of which there is at least one."""
+        held = np.zeros(len(self.rows) + 1, np.int64)
+        held[self.first] += 1
+        held[self.after] -= 1
+        rows = self.rows[held.cumsum()[:-1] > 0]
+        first = np.append(0, np.cumsum(self.after - self.first)[:-1])
+        windows = np.add.reduceat(rows["windows"], first)
+        weights = np.add.reduceat(rows["probability"] * rows["windows"], first)
+        return Sum(
+            times=len(self),
+            first_ns=int(rows["start_ns"][0]),
+            last_ns=int(rows["start_ns"][first[-1]]),
+            seen_ns=int((rows["end_ns"] - rows["start_ns"]).sum()),
+            least=float((weights / windows).min()),
+            mean=float(weights.sum()) / int(windows.sum()),
+            greatest=float((weights / windows).max()),
+            windows=int(windows.sum()),
+            sensors=_sensors(kinds := self._kinds_of(rows)),
+            simulated=any(kind.simulated for kind in kinds),
+        )
+
+    def _kinds_of(self, rows: Rows) -> list[Kind]:
+        return [self.kinds[number] for number in np.unique(rows["kind"]).tolist()]
 
 
-def _spell(rows: Sequence[Row]) -> Spell:
-    windows = sum(row.windows for row in rows)
-    return Spell(
-        head=rows[0].kind.head,
-        label=rows[0].kind.label,
-        start_ns=rows[0].start_ns,
-        end_ns=rows[-1].end_ns,
-        seen_ns=sum(row.end_ns - row.start_ns for row in rows),
-        probability=sum(row.probability * row.windows for row in rows) / windows,
-        windows=windows,
-        first_window=rows[0].first_window,
-        last_window=rows[-1].last_window,
-        intervals=len(rows),
-        sensors=tuple(sorted({name for row in rows for name in row.kind.sensors})),
-        simulated=any(row.kind.simulated for row in rows),
-        novel=any(row.kind.novel for row in rows),
+def spells(rows: Rows, kinds: Mapping[int, Kind], hold: Hold) -> Spells:
+    """The spells of `rows`, which are of one label and in the order of their starts."""
+    apart = rows["start_ns"][1:] - rows["end_ns"][:-1] >= hold.join_ns
+    first = np.flatnonzero(np.append(len(rows) > 0, apart))
+    after = np.append(first[1:], len(rows))[: len(first)]
+    held = np.add.reduceat(rows["end_ns"] - rows["start_ns"], first) >= hold.hold_ns
+    return Spells(rows, kinds, first[held], after[held])
+
+
+def _sensors(kinds: Collection[Kind]) -> frozenset[str]:
+    return frozenset(name for kind in kinds for name in kind.sensors)
+
+
+def together(sums: Collection[Sum]) -> Sum:
+    """Some sums in one; none of them is of nothing."""
+    if not sums:
+        return Sum()
+    times, first, last, seen, least, mean, greatest, windows, sensors, simulated = zip(*sums, strict=True)
+    return Sum(
+        times=sum(times),
+        first_ns=min(first),
+        last_ns=max(last),
+        seen_ns=sum(seen),
+        least=min(least),
+        mean=float(np.average(mean, weights=windows)),
+        greatest=max(greatest),
+        windows=sum(windows),
+        sensors=frozenset().union(*sensors),
+        simulated=any(simulated),
     )

@@ -16,9 +16,9 @@ from edge_agent.memory.clock_words import (
     local,
     moment_words,
 )
-from edge_agent.memory.evidence import slots_of, span_of
+from edge_agent.memory.evidence import slots_of
 from edge_agent.memory.lexicon import Lexicon
-from edge_agent.memory.notes import SLOT
+from edge_agent.memory.notes import NO_DATA, SLOT
 from edge_agent.memory.queries import (
     Availability,
     Before,
@@ -34,8 +34,9 @@ from edge_agent.memory.queries import (
     Timeline,
     Unusual,
     Whether,
+    span_of,
 )
-from edge_agent.memory.spells import Spell
+from edge_agent.memory.spells import Spell, Sum
 from edge_agent.perception.facts import join
 
 TOLD = 5
@@ -86,57 +87,53 @@ class Words:
             return f"I have not read {self._quoted(target)} {back}."
         spell = found.spells[0]
         if which == "last" and found.ongoing:
-            return f"I read {self._label(spell)} now, {self._since(spell, found)} {self._proof(spell)}."
+            return f"I read {self._label(spell)} now, {self._since(spell, found)} {self._proof(found.total)}."
         at = moment_words(spell.start_ns, found.now_ns, self._zone)
         lasted = duration_words(spell.seen_ns)
-        return f"I {which} read {self._label(spell)} {at}, for {lasted} {self._proof(spell)}."
+        return f"I {which} read {self._label(spell)} {at}, for {lasted} {self._proof(found.total)}."
 
     def _ongoing(self, found: Finding, target: Target) -> str:
         if not found.spells:
             return f"I have not read {self._quoted(target)} as far back as I remember."
         spell = found.spells[0]
         if found.ongoing:
-            return f"I read {self._label(spell)} {self._since(spell, found)} {self._proof(spell)}."
+            return f"I read {self._label(spell)} {self._since(spell, found)} {self._proof(found.total)}."
         ended = moment_words(spell.end_ns, found.now_ns, self._zone)
-        lasted = duration_words(spell.seen_ns)
-        return (
-            f"I do not read {self._label(spell)} now. It ended {ended}, after {lasted} {self._proof(spell)}."
-        )
+        lasted, proof = duration_words(spell.seen_ns), self._proof(found.total)
+        return f"I do not read {self._label(spell)} now. It ended {ended}, after {lasted} {proof}."
 
     def _sum(self, found: Finding, target: Target, span: Span) -> str:
         when = self.span(span, found.now_ns)
-        spells = found.spells
-        if not spells:
+        if not found.spells:
             no = "No, so there is no why. " if _why(found.query) else ""
             no = no or ("No. " if isinstance(found.query, Whether) else "")
             return f"{no}I did not read {self._quoted(target)} {when}."
-        times = f"{len(spells)} times" if len(spells) > 1 else "once"
-        total = duration_words(found.seen_ns)
+        times, total = _times(found.total.times), duration_words(found.total.seen_ns)
         if isinstance(found.query, HowLong):
             text = f"I read {self._quoted(target)} for {total} {when}, {times}"
         else:
             yes = "I cannot tell why, only what I read. " if _why(found.query) else ""
             yes = yes or ("Yes. " if isinstance(found.query, Whether) else "")
             text = f"{yes}I read {self._quoted(target)} {times} {when}, for {total}" + (
-                " in all" if len(spells) > 1 else ""
+                " in all" if found.total.times > 1 else ""
             )
-        return f"{text}: {self._moments(spells, found.now_ns)} {self._proof(*spells)}."
+        return f"{text}: {self._moments(found.spells, found.total, found)} {self._proof(found.total)}."
 
     def _timeline(self, found: Finding, heads: Sequence[str], span: Span) -> str:
         when = self.span(span, found.now_ns)
         if not found.spells:
             return f"I read nothing that I am sure of {when}."
-        if len(found.spells) <= TOLD:
+        if found.total.times <= TOLD:
             told = "; ".join(self._told(spell, found.now_ns) for spell in found.spells)
             return f"{upper(when)}: {told}."
         parts = []
         for head in heads:
-            sums: dict[str, list[Spell]] = {}
-            for spell in found.spells:
-                if spell.head == head:
-                    sums.setdefault(spell.label, []).append(spell)
-            ranked = sorted(sums.values(), key=lambda group: -sum(s.seen_ns for s in group))
-            parts += [self._share(group) for group in ranked[:TOLD]]
+            sums = [(one, label) for (of, label), one in found.sums.items() if of == head]
+            ranked = sorted(sums, key=lambda pair: -pair[0].seen_ns)[:TOLD]
+            parts += [
+                f"{self._said(head, label)} {_times(one.times)}, for {duration_words(one.seen_ns)}"
+                for one, label in ranked
+            ]
         return f"{upper(when)}: {'; '.join(parts)}."
 
     def _before(self, found: Finding) -> str:
@@ -159,8 +156,8 @@ class Words:
             newest = " the newest:" if count > TOLD else ""
             parts.append(f"What asks for attention, {_times(count)}:{newest} {'; '.join(alarms)}")
         if found.spells:
-            moments = self._moments(found.spells, found.now_ns)
-            parts.append(f"Unlike anything that I know, {_times(len(found.spells))}: {moments}")
+            moments = self._moments(found.spells, found.total, found)
+            parts.append(f"Unlike anything that I know, {_times(found.total.times)}: {moments}")
         return f"{upper(when)}. {'. '.join(parts)}."
 
     def _availability(self, found: Finding, slots: Sequence[str], span: Span) -> str:
@@ -168,40 +165,36 @@ class Words:
         parts = []
         for slot in slots:
             name = self._slot(slot)
-            gaps = [spell for spell in found.spells if spell.head == f"{SLOT}{slot}"]
+            gaps = found.sums.get((f"{SLOT}{slot}", NO_DATA), Sum())
             had = found.watched_by.get(f"{SLOT}{slot}", 0)
-            if not gaps:
+            if not gaps.times:
                 whole = "without a gap" if had else "at no time"
                 parts.append(f"{name} gave data {whole}" + (f", {duration_words(had)}" if had else ""))
             else:
-                missing = duration_words(sum(spell.seen_ns for spell in gaps))
-                moments = self._moments(gaps, found.now_ns)
-                parts.append(f"{name} gave no data {_times(len(gaps))}, for {missing}: {moments}")
+                told = [spell for spell in found.spells if spell.head == f"{SLOT}{slot}"]
+                moments = self._moments(told, gaps, found)
+                missing = duration_words(gaps.seen_ns)
+                parts.append(f"{name} gave no data {_times(gaps.times)}, for {missing}: {moments}")
         return f"{upper(when)}: {'; '.join(parts)}."
 
     # -- parts ------------------------------------------------------------------------------------------
 
     def sources(self, found: Finding) -> str:
         """Which sensors an answer rests on."""
-        names = {name for spell in found.spells for name in spell.sensors}
-        if not names:
+        if not (names := found.total.sensors):
             return f"None told me: I know it because nothing was read {self._sources(found.query)}."
         used = join(self._slot(slot.name) for slot in self._lexicon.slots if slot.name in names)
-        windows = sum(spell.windows for spell in found.spells)
-        return f"{upper(used)} told me, in {windows} windows of data."
+        return f"{upper(used)} told me, in {found.total.windows} windows of data."
 
     def certainty(self, found: Finding) -> str:
         """How sure an answer is, from the probabilities that it rests on."""
-        if not found.spells:
-            return "I am as sure as my data are complete: nothing of the kind was read." + self._caution(
-                found, span_of(found.query)
-            )
-        low, high = (pick(s.probability for s in found.spells) for pick in (min, max))
-        windows = sum(spell.windows for spell in found.spells)
-        range_words = (
-            _percent(low) if _percent(low) == _percent(high) else f"{_percent(low)} to {_percent(high)}"
-        )
-        return f"I am {range_words} sure, over {windows} windows of data."
+        total = found.total
+        if not total.times:
+            caution = self._caution(found, span_of(found.query))
+            return f"I am as sure as my data are complete: nothing of the kind was read.{caution}"
+        low, high = _percent(total.least), _percent(total.greatest)
+        sure = low if low == high else f"{low} to {high}"
+        return f"I am {sure} sure, over {total.windows} windows of data."
 
     def _caution(self, found: Finding, span: Span | None) -> str:
         """What was not seen, and how old the newest data are where that matters."""
@@ -228,26 +221,20 @@ class Words:
         at = moment_words(spell.start_ns, found.now_ns, self._zone)
         return f"since {at}, for {duration_words(spell.end_ns - spell.start_ns)} so far"
 
-    def _share(self, spells: Sequence[Spell]) -> str:
-        total = duration_words(sum(spell.seen_ns for spell in spells))
-        return f"{self._label(spells[0])} {_times(len(spells))}, for {total}"
-
     def _told(self, spell: Spell, now_ns: int) -> str:
         at = moment_words(spell.start_ns, now_ns, self._zone)
         return f"{self._label(spell)} {at}, for {duration_words(spell.seen_ns)} {self._proof(spell)}"
 
-    def _moments(self, spells: Sequence[Spell], now_ns: int) -> str:
-        told = [moment_words(spell.start_ns, now_ns, self._zone) for spell in spells]
-        if len(told) > TOLD:
-            return f"the first {told[0]}, the last {told[-1]}"
-        return join(told)
+    def _moments(self, spells: Sequence[Spell], of: Sum, found: Finding) -> str:
+        """When they began; of many, or of some that are not at hand, the first and the last."""
+        if len(spells) == of.times <= TOLD:
+            return join(moment_words(spell.start_ns, found.now_ns, self._zone) for spell in spells)
+        first, last = (moment_words(at, found.now_ns, self._zone) for at in (of.first_ns, of.last_ns))
+        return f"the first {first}, the last {last}"
 
-    def _proof(self, *spells: Spell) -> str:
-        windows = sum(spell.windows for spell in spells)
-        mean = sum(spell.probability * spell.windows for spell in spells) / windows
-        names = {name for spell in spells for name in spell.sensors}
-        used = join(self._slot(slot.name) for slot in self._lexicon.slots if slot.name in names)
-        return f"({_percent(mean)}, from {used})" if used else f"({_percent(mean)})"
+    def _proof(self, of: Spell | Sum) -> str:
+        used = join(self._slot(slot.name) for slot in self._lexicon.slots if slot.name in of.sensors)
+        return f"({_percent(of.mean)}, from {used})" if used else f"({_percent(of.mean)})"
 
     def _label(self, spell: Spell) -> str:
         return self._said(spell.head, spell.label)

@@ -126,15 +126,12 @@ class LanguageClient:
             return self._fallback(percept, question, "the language model was late"), 0.0
         first_token_ms = float(reply.header["first_token_ms"])
         text = whole_sentences(reply.header["text"], cut=reply.header["stop"] != "end")
-        text, unknown = facts.fill(text, self._known(percept))
+        text, unknown = facts.fill(text, facts.of_percept(self.answers.manifest, percept))
         objection = f"{{{unknown}}} was not measured" if unknown else ""
         if objection := objection or self.answers.objection(text, percept, question):
             self.counters["objected"] += 1
             return self._fallback(percept, question, objection), first_token_ms
         return Draft(text, AnswerSource.LANGUAGE_MODEL, ""), first_token_ms
-
-    def _known(self, percept: Percept) -> dict[str, str]:
-        return {**percept.facts, **facts.sources(self.answers.manifest, percept.present)}
 
     def _fallback(self, percept: Percept, question: str, reason: str) -> Draft:
         return Draft(self.answers.fallback(percept, question), AnswerSource.FALLBACK, reason)

@@ -1,7 +1,7 @@
 """What the device knows and may say. A sentence holds `{name}`; its value is put in here, by no network.
 
-So no language model ever words a number of its own, nor which sensors there are: what is in braces and not
-known makes the sentence unusable (`fill` says which).
+So no language model ever words a number of its own, nor which sensors there are or whether they agree: what
+is in braces and not known makes the sentence unusable (`fill` says which).
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from edge_agent.manifest import Fact, Manifest, NumberHead
-from edge_agent.types import NumberPercept, Values, Window
+from edge_agent.manifest import Fact, Manifest, NumberHead, TaskHead
+from edge_agent.types import NumberPercept, Percept, Values, Window
 
 Float64 = npt.NDArray[np.float64]
 
 BEFORE = "before_"
 SENSORS = "sensors"
+SUMMARY = "summary"
+AGREEMENT = "agreement"
 NOTHING_BEFORE = "nothing else that I know of"
 _REDUCE: dict[str, Callable[[Float64], float]] = {
     "value": lambda v: float(v[0]),
@@ -30,6 +32,44 @@ _REDUCE: dict[str, Callable[[Float64], float]] = {
     "norm": lambda v: float(np.linalg.norm(v)),
 }
 _BRACED = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+
+
+def of_percept(manifest: Manifest, percept: Percept) -> dict[str, str]:
+    """Everything that may be said of one percept, by the names that an answer has in braces."""
+    said = {
+        **percept.facts,
+        **sources(manifest, percept.present),
+        SUMMARY: summary(manifest, percept),
+        AGREEMENT: agreement(manifest, percept),
+    }
+    return {name: words for name, words in said.items() if words}
+
+
+def summary(manifest: Manifest, percept: Percept) -> str:
+    """A sentence for every head that is known now."""
+    classes = (
+        f"{head.readout.strip()} {_phrase(head, found.label)}."
+        for head in manifest.tasks
+        if (found := percept.tasks.get(head.name)) and found.known
+    )
+    numbers = (fill(n.readout.strip(), percept.facts) for n in manifest.numbers if n.name in percept.numbers)
+    return " ".join([*classes, *(sentence for sentence, unknown in numbers if not unknown)])
+
+
+def agreement(manifest: Manifest, percept: Percept) -> str:
+    """What each of several slots that serve one head reads alone, and whether that is the same."""
+    told = []
+    for head in manifest.tasks:
+        if alone := percept.alone.get(head.name):
+            for slot, label in alone.items():
+                name = manifest.slot(slot).description
+                told.append(f"{name[0].upper()}{name[1:]} says {_phrase(head, label)}.")
+            told.append("They agree." if len(set(alone.values())) == 1 else "They do not agree.")
+    return " ".join(told) or "No two sensors that have data tell the same thing."
+
+
+def _phrase(head: TaskHead, label: str) -> str:
+    return head.phrases[head.labels.index(label)]
 
 
 def of_window(manifest: Manifest, window: Window) -> dict[str, str]:
@@ -55,7 +95,7 @@ def of_head(head: NumberHead, found: NumberPercept) -> dict[str, str]:
 def before(manifest: Manifest, labels: Mapping[str, str]) -> dict[str, str]:
     """`before_<head>`: what it was before, as it is said; `labels` are the earlier ones, by head."""
     return {
-        f"{BEFORE}{head.name}": head.phrases[head.labels.index(labels[head.name])]
+        f"{BEFORE}{head.name}": _phrase(head, labels[head.name])
         for head in manifest.tasks
         if head.name in labels
     }

@@ -69,6 +69,7 @@ class Pipeline:
                 for s in self.manifest.slots
                 if s.name in features and (missing := window.slots[s.name].missing_of(s.channels))
             },
+            alone=self._alone(features),
         )
 
     def said(self, window: Window, head: str) -> list[Float32]:
@@ -76,6 +77,16 @@ class Pipeline:
         features = self.encode(window)
         serving = [s.name for s in self.manifest.slots if head in s.heads and s.name in features]
         return [features[name].logits[self._columns[name][head]] for name in serving]
+
+    def _alone(self, features: Mapping[str, Features]) -> dict[str, dict[str, str]]:
+        found = {}
+        for head in self.manifest.tasks:
+            serving = self.manifest.serving(head.name)
+            slots = [name for name in features if name in serving]
+            if len(slots) > 1:
+                said = {s: features[s].logits[self._columns[s][head.name]] for s in slots}
+                found[head.name] = {s: head.labels[int(logits.argmax())] for s, logits in said.items()}
+        return found
 
     def encode(self, window: Window) -> dict[str, Features]:
         """Features of each slot of the model that has usable data, in the model's order."""

@@ -58,9 +58,12 @@ def _base(trained: Path) -> tuple[Adapter, list[Group]]:
     """The adapter that ships and the training part of the stored features, which are not kept whole."""
     from export.ship import load_student
     from export.train_heads import load_groups
+    from export.train_language import ALIGN
 
     found = load_groups(trained)
-    return load_student(trained, found).adapter, [group.part(0) for group in found.values()]
+    # Where nothing was trained on dialogs here: what `restore` brought back of what ships.
+    stage = "instruct" if (trained / "instruct.pt").exists() else ALIGN
+    return load_student(trained, found, stage).adapter, [group.part(0) for group in found.values()]
 
 
 def _train_and_write(source: Checkpoint, options: argparse.Namespace) -> None:

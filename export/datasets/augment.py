@@ -23,6 +23,10 @@ from export.datasets.phone_watch_imu import Execution
 
 ROTATION_RAD = 0.25
 WARP = 0.12
+STRETCH = 0.2
+"""A sound is played up to a fifth faster or slower, its pitch left as it is (Salamon and Bello 2017)."""
+BANDS_SHIFT = 2.0
+"""And its pitch moved by up to so many mel bands."""
 AUDIO_FRAMES = frames_of(esc10.WINDOW)
 SIMULATED_SILENCES = 40
 
@@ -119,7 +123,7 @@ def rotation_matrix(axis: Tensor, angle: Tensor) -> Tensor:
 class AudioSource:
     """Log-mel windows of the given clips, of mixes of two of them, and of silence: x (B,99,64)."""
 
-    def __init__(self, clips: Sequence[Clip], seed: int = 0, mixed: float = 0.6) -> None:
+    def __init__(self, clips: Sequence[Clip], seed: int = 0, mixed: float = 0.8) -> None:
         self.mixed = mixed
         silences = simulated_silences(SIMULATED_SILENCES, seed)
         self.power = torch.from_numpy(
@@ -192,6 +196,7 @@ def mix_between_classes(first: Tensor, second: Tensor, share: Tensor) -> Tensor:
 
 def augment_audio(power: Tensor, generator: Generator, quiet: Tensor) -> Tensor:
     """Powers (B,T,64) -> augmented log-mel (B,T,64). `quiet` (B,) samples are not made louder."""
+    power = warp_audio(power, generator)
     b, t, f = power.shape
     gain_db = 6.0 * torch.randn(b, 1, 1, generator=generator)
     gain_db = torch.where(quiet[:, None, None], -gain_db.abs(), gain_db)
@@ -204,6 +209,19 @@ def augment_audio(power: Tensor, generator: Generator, quiet: Tensor) -> Tensor:
     for dim, size, widest in ((1, t, 20), (2, f, 10), (1, t, 20), (2, f, 10)):
         x = _mask(x, dim, size, widest, generator)
     return x
+
+
+def warp_audio(power: Tensor, generator: Generator) -> Tensor:
+    """Powers (B,T,64) -> the same shape: another tempo about the middle and pitch; mirrored at the edges."""
+    b, _, f = power.shape
+    theta = torch.zeros(b, 2, 3)  # rows: where to read along the bands, along time; in halves of the extent
+    theta[:, 0, 0] = 1.0
+    theta[:, 0, 2] = 2 / f * uniform(generator, b, low=-BANDS_SHIFT, high=BANDS_SHIFT)
+    theta[:, 1, 1] = 1.0 + uniform(generator, b, low=-STRETCH, high=STRETCH)
+    image = power[:, None]
+    grid = torch.nn.functional.affine_grid(theta, list(image.shape), align_corners=False)
+    read = torch.nn.functional.grid_sample(image, grid, padding_mode="reflection", align_corners=False)
+    return read[:, 0]
 
 
 def _mask(x: Tensor, dim: int, size: int, widest: int, generator: Generator) -> Tensor:

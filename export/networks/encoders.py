@@ -125,13 +125,8 @@ class ImuEncoder(nn.Module):
 class AudioEncoder(nn.Module):
     """(B,99,64) log-mel frames of 20 ms -> 13 tokens of 0.16 s each."""
 
-    mean: Tensor
-    scale: Tensor
-
     def __init__(self, labels: int, dropout: float = 0.3) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.tensor(0.0))
-        self.register_buffer("scale", torch.tensor(1.0))
         self.stem = nn.Conv2d(1, 24, 5, stride=2, padding=2, bias=False)  # (B,24,50,32)
         self.stem_norm = nn.BatchNorm2d(24)
         self.down1 = nn.Conv2d(24, 48, 3, stride=2, padding=1, bias=False)  # (B,48,25,16)
@@ -140,16 +135,16 @@ class AudioEncoder(nn.Module):
         self.down2 = nn.Conv2d(48, 80, 3, stride=2, padding=1, bias=False)  # (B,80,13,8)
         self.down2_norm = nn.BatchNorm2d(80)
         self.block2 = Residual2d(80)
-        self.bands = nn.Conv2d(80, 128, (1, 8), bias=False)  # (B,128,13,1): where in pitch matters
-        self.bands_norm = nn.BatchNorm2d(128)
+        self.bands = nn.Linear(8 * 80, 128, bias=False)  # where in pitch matters
+        self.bands_norm = nn.BatchNorm1d(128)
         self.readout = Readout(128, labels, dropout)
 
     def forward(self, x: Tensor, _mask: Tensor | None = None) -> EncoderOutput:
-        x = ((x - self.mean) * self.scale)[:, None]
-        x = F.relu(self.stem_norm(self.stem(x)))
+        x = F.relu(self.stem_norm(self.stem(x[:, None])))
         x = self.block1(F.relu(self.down1_norm(self.down1(x))))
         x = self.block2(F.relu(self.down2_norm(self.down2(x))))
-        x = F.relu(self.bands_norm(self.bands(x)))[..., 0]  # (B,128,13)
+        x = self.bands(x.permute(0, 2, 3, 1).flatten(2))  # (B,13,128)
+        x = F.relu(self.bands_norm(x.transpose(1, 2)))
         return self.readout(x.transpose(1, 2))
 
 

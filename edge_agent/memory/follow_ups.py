@@ -1,0 +1,189 @@
+"""Questions that are whole only with the one before: "and before that?", "and yesterday?", "are you sure?"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+
+from edge_agent.memory import phrases
+from edge_agent.memory.clock_words import instant_ns, local
+from edge_agent.memory.days import PhraseError
+from edge_agent.memory.grammar import Grammar, Refused, moved
+from edge_agent.memory.measured import Measured, Wanted
+from edge_agent.memory.queries import (
+    Availability,
+    Before,
+    FirstTime,
+    HowLong,
+    HowOften,
+    LastTime,
+    Now,
+    Ongoing,
+    Queries,
+    Query,
+    Span,
+    Target,
+    Timeline,
+    Unusual,
+    Whether,
+    heads_of,
+    span_of,
+)
+
+Asked = Query | Measured
+_ABOUT = r"(?:and |so |or )?(?:(?:what|how) about )?"
+_BEFORE = re.compile(
+    rf"{_ABOUT}(?:what (?:was|came|happened|did you \w+|were \w+) )?(?:it )?(?:the time )?(?:right |just )?"
+    r"(?:before|earlier|previously)(?: (?:that|this|then|it))?|(?:go |look )?further back"
+)
+_DAY_BEFORE = re.compile(
+    rf"{_ABOUT}(?:what happened )?(?:on )?the (?P<unit>day|night|morning|afternoon|evening|week) before"
+    r"(?: that| this)?"
+)
+_SENSOR = re.compile(
+    r"(?:and )?(?:(?:by |from |on |because of )?(?:which|what) (?:sensors?|one|device|basis|evidence)\b.*"
+    r"|who (?:told|says|said).*|says who|based on what|what is (?:that|this|it) based on"
+    r"|what makes you say .*|how (?:do|did|can|could) you (?:know|tell)(?: that| this| it)?"
+    r"|where (?:do|did) you (?:know|have|get) .* from|why do you (?:think|say|believe)(?: so| that| this)?)"
+)
+_SURE = re.compile(
+    r"(?:and )?(?:are you (?:really |quite |absolutely |very )?(?:sure|certain|positive|confident)(?: .*)?"
+    r"|how (?:sure|certain|confident|reliable|likely) .*"
+    r"|(?:really|sure|certain|you sure|no doubt)(?: about .*)?"
+    r"|is (?:that|this|it) (?:really |definitely )?(?:right|true|correct|certain|sure)"
+    r"|can i (?:trust|believe|rely on) (?:that|this|it|you))"
+)
+_AND = re.compile(r"(?:and|what about|how about|same for|also|then|or)\b")
+_SO_LONG = re.compile(
+    r"since when|(?:how long|since when) (?:has|is) (?:it|that) ?(?:been)? ?"
+    r"(?:so|like that|like this|the case|that way)?"
+)
+_THAT = r"(?: was (?:it|that|this)| did (?:it|that|this) (?:happen|last|take))?"
+_AGAIN: tuple[tuple[type[HowLong | HowOften | LastTime | FirstTime], str], ...] = (
+    (HowLong, rf"(?:for )?how long{_THAT}(?: in (?:all|total))?"),
+    (HowOften, rf"how (?:often|many times){_THAT}"),
+    (
+        FirstTime,
+        r"(?:when was )?the first(?: time| one)?|when (?:(?:was|did) (?:it|that) )?first(?: happen)?",
+    ),
+    (LastTime, r"(?:when was )?the last(?: time| one)?|when (?:was|did) (?:it|that) last(?: happen)?"),
+    (LastTime, rf"(?:exactly )?(?:when|at what time|what time)(?: exactly)?{_THAT}"),
+)
+"""The same label and time, and another thing asked of it."""
+_TARGETED = (LastTime, FirstTime, Ongoing, HowLong, HowOften, Whether)
+_ONLY_AND = re.compile(r"(?:(?:and|what|how|about|or|then|the|same|thing|question|for|on|also)\b|[ ?,])*")
+_BEFORE_WHAT = "Before what? Please ask for example: what happened in the last ten minutes?"
+_NOTHING_BEFORE = "Please ask the whole question, for example: what happened in the last ten minutes?"
+
+
+def about_answer(asked: str) -> str:
+    """What a question wants to know of the answer before it: its "sources", its "certainty", or nothing."""
+    if _SENSOR.fullmatch(asked):
+        return "sources"
+    return "certainty" if _SURE.fullmatch(asked) else ""
+
+
+class FollowUps:
+    """What a short question means after another one."""
+
+    def __init__(self, grammar: Grammar, queries: Queries) -> None:
+        self._grammar, self._queries = grammar, queries
+        self._lexicon, self._numbers = grammar.lexicon, grammar.numbers
+
+    def parse(self, asked: str, last: Asked | None, now_ns: int) -> Asked | Refused | None:
+        """The whole question; None where it is whole already. `last` is the one before, if any."""
+        if _BEFORE.fullmatch(asked):
+            if last is None:
+                return Refused(_BEFORE_WHAT, "nothing was asked before")
+            return self._before(last, now_ns)
+        again = next((kind for kind, words in _AGAIN if re.fullmatch(f"(?:and )?(?:{words})", asked)), None)
+        if last is None:
+            return None if again is None else Refused(_NOTHING_BEFORE, "nothing was asked before")
+        if again is not None:
+            return self._again(last, again)
+        return self._varied(asked, last, now_ns)
+
+    def _varied(self, asked: str, last: Asked, now_ns: int) -> Asked | Refused | None:
+        """The question before, of another time or another thing."""
+        if _SO_LONG.fullmatch(asked) and len(heads := heads_of(last)) == 1:
+            return Ongoing(Target(heads[0], ()))
+        if found := _DAY_BEFORE.fullmatch(asked):
+            return self._day_before(last, 7 if found["unit"] == "week" else 1)
+        try:
+            when = phrases.find(asked, now_ns, self._grammar.zone)
+        except PhraseError as error:
+            return Refused(str(error), "no such time") if _AND.match(asked) else None
+        if when is not None and _ONLY_AND.fullmatch(when.rest):
+            return self._other_time(last, when)
+        return self._other_thing(last, when.rest if when else asked, when) if _AND.match(asked) else None
+
+    def _again(self, last: Asked, again: type[HowLong | HowOften | LastTime | FirstTime]) -> Asked | None:
+        """Another thing asked of the label and the time of the question before."""
+        if isinstance(last, Measured):
+            return last  # its answer tells when
+        if isinstance(last, Now) and len(last.heads) == 1 and again is HowLong:
+            return Ongoing(Target(last.heads[0], ()))
+        if not isinstance(last, _TARGETED) or isinstance(last, Ongoing):
+            return None
+        return again(last.target, last.span)
+
+    def _other_time(self, last: Asked, when: phrases.TimePhrase) -> Asked | None:
+        if isinstance(last, Now) and last.number:
+            return Measured(last.number, self._numbers.wanted("", when), when.span)
+        if isinstance(last, Now) and last.heads:
+            return Timeline(last.heads, when.span)
+        if isinstance(last, Measured) and last.wanted in {Wanted.VALUE, Wanted.RANGE}:
+            return replace(last, span=when.span, wanted=self._numbers.wanted("", when))
+        return moved(last, when.span)
+
+    def _other_thing(self, last: Asked, rest: str, when: phrases.TimePhrase | None) -> Asked | None:
+        """The same of another label, another number, another sensor or what another head reads."""
+        if isinstance(last, Measured):
+            return self._other_number(last, rest, when)
+        if (span := when.span if when else span_of(last)) is None:
+            return None
+        target, slots = self._lexicon.target(rest), self._lexicon.named_slots(rest)
+        if target is not None and when is None and isinstance(last, _TARGETED):
+            return replace(last, target=target)
+        if isinstance(last, Timeline) and (
+            heads := self._lexicon.concerned(rest) or self._lexicon.read_by(slots)
+        ):
+            return Timeline(heads, span)
+        known = isinstance(last, Availability | Unusual | Timeline | HowLong | HowOften | Whether)
+        return Availability(slots, span) if slots and known else None
+
+    def _other_number(self, last: Measured, rest: str, when: phrases.TimePhrase | None) -> Measured | None:
+        """The same of another number, or something else of the same one."""
+        other, wanted = self._numbers.named(rest), self._numbers.wanted(rest, None)
+        if other is None and wanted is Wanted.RANGE:
+            return None
+        if wanted is Wanted.RANGE and last.limit is None:
+            wanted = last.wanted
+        return Measured(other.name if other else last.name, wanted, when.span if when else last.span)
+
+    def _before(self, last: Asked, now_ns: int) -> Asked | None:
+        """What was before the last answer: the time before, or what was read before what it told of."""
+        if isinstance(last, Before):
+            found = self._queries.run(last, now_ns)
+            return Before(last.heads, min((spell.start_ns for spell in found.spells), default=last.at_ns))
+        if isinstance(last, Now):
+            heads = last.heads or tuple(head.name for head in self._lexicon.heads)
+            newest = self._queries.run(Before(heads, now_ns), now_ns).spells
+            return Before(heads, newest[-1].start_ns if newest else now_ns)
+        if isinstance(last, LastTime | Ongoing):
+            found = self._queries.run(last, now_ns)
+            at_ns = found.spells[0].start_ns if found.spells else now_ns
+            if isinstance(last, Ongoing):
+                return Before((last.target.head,), at_ns)
+            return LastTime(last.target, replace(last.span, end_ns=at_ns))
+        return moved(last, Span(2 * last.span.start_ns - last.span.end_ns, last.span.start_ns))
+
+    def _day_before(self, last: Asked, days: int) -> Asked | None:
+        """The same so many days earlier, at the same hours."""
+        span, zone = span_of(last), self._grammar.zone
+        if span is None or span.open:
+            return None
+        begin, end = (local(at_ns, zone) - timedelta(days=days) for at_ns in (span.start_ns, span.end_ns))
+        start_ns, end_ns = (instant_ns(at.date(), at.time(), zone) for at in (begin, end))
+        return moved(last, Span(start_ns, end_ns))
