@@ -11,7 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-ROOMY = "max_queued_messages 0\nmax_inflight_messages 1000\n"
+ANYBODY = "allow_anonymous true"
+ROOMY = f"{ANYBODY}\nmax_queued_messages 0\nmax_inflight_messages 1000"
 """Drops nothing for a subscriber that is slower than the publishers for a while."""
 _LISTENS_S = 10.0
 
@@ -33,15 +34,16 @@ def program() -> str | None:
 
 
 class Broker:
-    """Keeps nothing on disk; `with` starts and stops it. `extra` are lines of its configuration."""
+    """Keeps nothing on disk; `with` starts and stops it. `lines` are of its configuration.
 
-    def __init__(self, folder: Path, extra: str = "") -> None:
+    It can be stopped and started again on the same port.
+    """
+
+    def __init__(self, folder: Path, lines: str = ANYBODY) -> None:
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._file = folder / f"mosquitto-{self.port}.conf"
-        self._file.write_text(
-            f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence false\n{extra}"
-        )
+        self._file.write_text(f"listener {self.port} 127.0.0.1\n{lines}\npersistence false\n")
 
     def __enter__(self) -> Self:
         self.start()

@@ -19,7 +19,7 @@ from typing import Any
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from benchmarks.broker import Broker, program
+from benchmarks.broker import ANYBODY, Broker, program
 from benchmarks.daemon import agent, configuration
 from benchmarks.timing import DEFAULT_MODEL
 from edge_agent import manifest as manifests
@@ -65,7 +65,7 @@ def main() -> int:
         return 0
     slots = [slot.name for slot in manifests.read(options.model).slots if slot.modality in ("imu", "audio")]
     sensors = "".join(f'[[sensor]]\nkind = "simulated"\nname = "s_{s}"\nslot = "{s}"\n' for s in slots)
-    with tempfile.TemporaryDirectory() as name, Broker(Path(name), "sys_interval 1\n") as broker:
+    with tempfile.TemporaryDirectory() as name, Broker(Path(name), f"{ANYBODY}\nsys_interval 1") as broker:
         settings = configuration(options.model, broker.port, sensors)
         with agent(Path(name), settings):
             time.sleep(_SETTLE_S)

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import socket
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.broker import free_port
+from benchmarks.broker import Broker, free_port, program  # noqa: F401  # tests take free_port from here
 
 pytest.register_assert_rewrite("edge_agent.testing")
 
@@ -30,35 +27,13 @@ def wait_for(condition: Callable[[], object], timeout_s: float = 20.0, what: str
     return value
 
 
-class Mosquitto:
-    """A mosquitto of our own, which can be stopped and started again on the same port."""
-
-    def __init__(self, folder: Path, extra: str = "") -> None:
-        self.port = free_port()
-        self._file = folder / "mosquitto.conf"
-        self._file.write_text(
-            f"listener {self.port} 127.0.0.1\n{extra or 'allow_anonymous true'}\npersistence false\n"
-        )
-        self._process: subprocess.Popen[bytes] | None = None
+class Mosquitto(Broker):
+    """A mosquitto of a test's own; without one, the test is skipped."""
 
     def start(self) -> None:
-        program = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
-        if program is None:
+        if program() is None:
             pytest.skip("mosquitto is not installed (apt install mosquitto)")
-        self._process = subprocess.Popen(
-            [program, "-c", str(self._file)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        wait_for(self._listens, 10, "mosquitto")
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait(10)
-            self._process = None
-
-    def _listens(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+        super().start()
 
 
 @pytest.fixture

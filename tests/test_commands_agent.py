@@ -104,8 +104,8 @@ def test_what_it_refuses(agent: Whole, listener: Listener):
 
 
 def test_a_sensor_is_muted_for_a_time(agent: Whole, listener: Listener):
-    muted = order(listener, "mute", "m2", sensor="sound", muted=True, for_s=1.5)["mute"]
-    assert muted == {"sensor": "sound", "muted": True, "for_s": 1.5, "closed": True}
+    muted = order(listener, "mute", "m2", sensor="sound", muted=True, for_s=2)["mute"]
+    assert muted == {"sensor": "sound", "muted": True, "for_s": 2, "closed": True}
     listener.wait(f"{NODE}/sensor/sound/state", lambda m: m["state"] == "muted")
     assert "sound" not in order(listener, "snapshot", "p2")["snapshot"]["sensors"]
     listener.wait(f"{NODE}/percept", lambda m: "audio" in m["missing"])

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from listening import Listener
 
-from edge_agent.config import Mqtt
+from edge_agent.config import Mqtt, Tls
 from edge_agent.delivery.backoff import FullJitter
 from edge_agent.delivery.message import Backlog, Incoming, Message
 from edge_agent.delivery.mqtt import Connection
@@ -150,9 +150,10 @@ def test_a_wrong_password_is_reported_with_what_to_check(tmp_path: Path):
         broker.stop()
 
 
-def test_a_port_that_says_nothing_does_not_hold_the_agent_back():
+@pytest.mark.parametrize("more", [{}, {"tls": Tls()}, {"transport": "websockets"}], ids=["tcp", "TLS", "web"])
+def test_a_port_that_says_nothing_does_not_hold_the_agent_back(more: dict[str, object]):
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        publisher = Publisher(local(silent.getsockname()[1]), client_id="a", birth=BIRTH, will=WILL)
+        publisher = Publisher(local(silent.getsockname()[1], **more), client_id="a", birth=BIRTH, will=WILL)
         stop = threading.Event()
         thread = threading.Thread(target=publisher.run, args=(stop,), daemon=True)
         thread.start()
@@ -231,7 +232,6 @@ def test_the_asker_is_told_why_nobody_answers(broker: Mosquitto):
 
 
 def test_a_tls_file_that_is_not_there_is_a_wrong_configuration(tmp_path: Path):
-    from edge_agent.config import Tls
     from edge_agent.delivery.tls import tls_context
 
     with pytest.raises(ConfigurationError) as caught:
@@ -243,7 +243,9 @@ def test_the_wait_between_attempts_grows_to_its_cap_and_begins_again():
     backoff = FullJitter(0.5, 8.0, random.Random(1))
     for ceiling_s in (0.5, 1, 2, 4, 8, 8, 8):
         assert 0 <= backoff.next_s() <= ceiling_s
-    assert max(backoff.next_s() for _ in range(200)) > 7
+    capped = [backoff.next_s() for _ in range(200)]
+    assert min(capped) < 1, "full jitter: from nothing at all"
+    assert max(capped) > 7
     backoff.reset()
     assert backoff.next_s() <= 0.5
 

@@ -83,6 +83,25 @@ def test_a_few_acknowledged_ones_are_noted_while_the_rest_is_awaited(tmp_path: P
                 assert publisher.status.connected
 
 
+def test_no_more_is_in_flight_than_the_broker_says_that_it_takes(tmp_path: Path):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        settings = Mqtt(host="127.0.0.1", port=server.getsockname()[1])
+        with delivering(tmp_path, settings, 10):
+            wire, _ = server.accept()
+            with wire:
+                wire.settimeout(10)
+                arriving = packets(wire)
+                assert next(arriving)[0] == 0x10
+                wire.sendall(b"\x20\x06\0\0\x03\x21\0\x03")  # receive maximum 3 (MQTT 5.0, 3.2.2.3.3)
+                first, *_ = [next(arriving) for _ in range(3)]
+                wire.settimeout(0.3)
+                with pytest.raises(TimeoutError):
+                    wire.recv(1)
+                wire.sendall(b"\x40\x02" + first[4 + first[3] : 6 + first[3]])
+                wire.settimeout(10)
+                assert wire.recv(1) == b"\x32", "one was acknowledged, so there is room for one"
+
+
 def test_what_goes_with_a_message_reaches_the_subscriber_each_time(tmp_path: Path, broker: Mosquitto):
     subscribed, heard = threading.Event(), []
     client = paho.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)

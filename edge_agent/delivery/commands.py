@@ -6,6 +6,7 @@ is answered.
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -63,12 +64,16 @@ Verdict = Request | Order | Refusal
 
 
 class Commands:
-    """Turns incoming messages into a Request, an Order or a Refusal; None for what deserves no reply."""
+    """Turns incoming messages into a Request, an Order or a Refusal; None for what deserves no reply.
+
+    `judge` is for one thread, `refuse` for any.
+    """
 
     def __init__(self, topics: Topics, allowed: tuple[str, ...], clock: Clock) -> None:
         self.refused: Counter[str] = Counter()
         self.carried_out = 0
         """Orders; questions that were answered are counted where they are."""
+        self._counting = threading.Lock()
         self._topics = topics
         self._allowed = allowed
         self._clock = clock
@@ -81,23 +86,27 @@ class Commands:
         """What to do about a message on a command topic."""
         verb = self._topics.verb_of(incoming.topic)
         if not self._allowed or not verb:
-            self.refused["not_allowed"] += 1
+            self._count("not_allowed")
             return None
         if incoming.retain:
             # It would be carried out again at every reconnect.
-            self.refused["retained"] += 1
+            self._count("retained")
             return None
         verdict = self._judge(verb, incoming)
         if isinstance(verdict, Refusal):
-            self.refused[verdict.code] += 1
+            self._count(verdict.code)
         return verdict
 
     def refuse(self, wanted: Request | Order, code: str, message: str, hint: str = "") -> Refusal:
         """What was in order and cannot be carried out all the same; counted."""
-        self.refused[code] += 1
+        self._count(code)
         return Refusal(
             wanted.id, code, message, hint, wanted.response_topic, wanted.correlation, wanted.verb
         )  # fmt: skip
+
+    def _count(self, code: str) -> None:
+        with self._counting:
+            self.refused[code] += 1
 
     def _judge(self, verb: str, incoming: Incoming) -> Verdict:
         reply_to, body = incoming.response_topic, Body()
