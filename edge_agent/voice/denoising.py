@@ -18,6 +18,8 @@ from edge_agent.voice.types import Float64
 COMPONENTS = 256
 EDGE_FRAMES = 28
 """At each end, that hold no words yet or any more."""
+QUIET = 200.0
+"""Power against that of the noise (23 dB) from which on there is nothing to take away."""
 _ROUNDS, _KMEANS_ROUNDS = 3, 12
 _SEED = 0
 _LEFT = 0.05
@@ -57,6 +59,8 @@ def cleaned(power: Float64, speech: Speech) -> Float64:
     """(frames, filters) of an utterance with its edges -> (frames, COUNT)."""
     edges = np.concatenate([power[:EDGE_FRAMES], power[-EDGE_FRAMES:]])
     noise = edges.mean(0)
+    if power.mean() > QUIET * noise.mean():
+        return cepstra(power)
     noisy, smooth_noise = cepstra(power), cepstra(noise) @ TO_LOGARITHMS
     noise_variance = cepstra(edges).var(0) + _NOISE_SPREAD
     channel = cepstra(np.maximum(power - noise, _LEFT * power)).mean(0)
