@@ -5,6 +5,7 @@ Made anew from the manifest and the configuration at each start, and always the 
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable
@@ -21,6 +22,7 @@ _LETTERS = {"a_m": ("EY EH M",), "p_m": ("P IY EH M",)}
 _MEASURED = (
     "what is the {0}", "how {0} is it [ in the room | in here ]", "is it {0} [ in the room | in here ]",
     "how {0} is the ( air | room )", "is the ( air | room ) {0}", "what about the {0}", "how is the {0}",
+    "tell me the {0}", "give me the {0}", "what {0} ( is it | do you measure )",
 )  # fmt: skip
 
 
@@ -61,34 +63,42 @@ def _ways(word: str, known: Iterable[str]) -> tuple[str, ...]:
 
 
 def _about_labels(lexicon: Lexicon, known: Collection[str]) -> dict[str, str]:
-    things: dict[str, None] = {}
-    sounds: dict[str, None] = {}
+    labels = [(head, label) for head in lexicon.heads for label in head.labels]
+    named = [(head, labels_said.things(head, label, lexicon, known)) for head, label in labels]
+    heard = [things for head, things in named if "like" in head.readout]
+    seen = [things for head, things in named if "like" not in head.readout]
+    sounds = _any(_each(things.one for things in heard))
+    places = _each(labels_said.places(head, label, lexicon) for head, label in labels)
     parts: dict[str, dict[str, dict[str, None]]] = defaultdict(lambda: defaultdict(dict))
-    for head in lexicon.heads:
-        for label in head.labels:
-            for thing in labels_said.things(head, label, lexicon, known):
-                things[thing] = None
-                if "like" in head.readout:
-                    sounds[thing] = None
-            for clause in labels_said.clauses(head, label, lexicon, known):
-                group = parts[clause.subject]
-                group["ing"][clause.ing] = None
-                group["be" if not clause.base else "past"][clause.past or clause.ing] = None
-                if clause.base:
-                    group["base"][clause.base] = None
-                if clause.done:
-                    group["done"][clause.done] = None
+    for head, label in labels:
+        for clause in labels_said.clauses(head, label, lexicon, known):
+            group = parts[clause.subject]
+            group["ing"][clause.ing] = None
+            group["be" if not clause.base else "past"][clause.past or clause.ing] = None
+            if clause.base:
+                group["base"][clause.base] = None
+            if clause.done:
+                group["done"][clause.done] = None
     return {
-        "thing": f"[ a | the | any ] ( {_any(things)} )" if things else "",
-        "sound": f"[ a | the | any ] ( {_any(sounds)} )" if sounds else "",
-        "start": f"the ( {_any(sounds)} )" if sounds else "",
+        "thing": _any(filter(None, ("<sound>" if sounds else "", _any(_each(t.one for t in seen))))),
+        "counted": _any(_each(t.one for t in seen)),
+        "noun": sounds,
+        "sound": "/2/ ( a | the ) <noun> | /2/ <some_sound>" if sounds else "",
+        "some_sound": _any(_each(things.some for things in heard)),
+        "start": "the <noun>" if sounds else "",
+        "place": _any(places),
         "spent": _any(parts[labels_said.SOMEONE]["ing"]),
-        "clause_ing": _clauses(parts, "{s} [ /0.2/ <last> ] ( {ing} )"),
+        "clause_ing": _clauses(parts, "{s} [ /0.15/ <last> ] ( {ing} )"),
         "clause_base": _clauses(parts, "{s} [ /0.2/ <last> ] ( {base} )"),
-        "clause_done": _clauses(parts, "{s} [ /0.2/ ever ] ( {done} )", "{s} been ( {ing} )"),
+        "clause_begin": _clauses(parts, "{s} <begin> ( {ing} )", "{s} <begin> to ( {base} )"),
+        "clause_done": _clauses(parts, "{s} [ /0.1/ ever ] ( {done} )", "{s} been ( {ing} )"),
         "clause_been": _clauses(parts, "{s} been ( {ing} )"),
         "clause_past": _clauses(parts, "{s} ( {past} )", "{s} was ( {ing} )"),
     }
+
+
+def _each(several: Iterable[Iterable[str]]) -> Iterable[str]:
+    return dict.fromkeys(text for texts in several for text in texts)
 
 
 def _clauses(parts: dict[str, dict[str, dict[str, None]]], *patterns: str) -> str:
@@ -98,7 +108,8 @@ def _clauses(parts: dict[str, dict[str, dict[str, None]]], *patterns: str) -> st
         for pattern in patterns:
             wanted = set(re.findall(r"\{(\w+)\}", pattern)) - {"s"}
             if wanted <= alternatives.keys():
-                said.append(f"/{len(group['ing'])}/ " + pattern.format(s=subject, **alternatives))
+                weight = math.sqrt(len(group["ing"]))  # a person does much, but is not all there is
+                said.append(f"/{weight:.2f}/ " + pattern.format(s=subject, **alternatives))
     return " | ".join(said)
 
 

@@ -25,6 +25,7 @@ _PAST = {
 """base -> (past, participle)"""
 _PARTICIPLES = {participle: base for base, (_, participle) in _PAST.items()}
 _GERUNDS = {"lying": "lie"}
+_WHERE = re.compile(r"\b(in|on|at) the \w+$")
 _PLACE = re.compile(r"\b(in|on|at) (?!the\b|an?\b|foot\b|front\b)(?=\w)")
 _WEATHER = frozenset(["rain", "snow", "hail", "thunder"])
 
@@ -40,6 +41,14 @@ class Clause:
     done: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Things:
+    """`one` goes with an article ("dog"), `some` without ("dogs", "barking")."""
+
+    one: tuple[str, ...]
+    some: tuple[str, ...]
+
+
 def clauses(head: TaskHead, label: str, lexicon: Lexicon, known: Collection[str]) -> list[Clause]:
     """The clauses about one label, of words in `known`."""
     made = dict.fromkeys(c for form in _forms(head, label) for c in _clauses(head, form, known))
@@ -47,22 +56,47 @@ def clauses(head: TaskHead, label: str, lexicon: Lexicon, known: Collection[str]
     return [replace(c, done=c.done if _done_is_meant(head, label, lexicon, c) else "") for c in meant]
 
 
-def things(head: TaskHead, label: str, lexicon: Lexicon, known: Collection[str]) -> list[str]:
+def things(head: TaskHead, label: str, lexicon: Lexicon, known: Collection[str]) -> Things:
     """The names of one label as of something that is there or is heard; none where it is a state."""
     readout = head.readout.strip().lower()
-    heard = _HEARD in readout
     if _subject(readout):
+        return Things((), ())
+    one: dict[str, None] = {}
+    some: dict[str, None] = {}
+    for words in map(str.split, _forms(head, label)):
+        if _HEARD not in readout:
+            if len(words) > 1:  # "two people"; "two" alone is a number
+                one[" ".join(words)] = None
+            continue
+        if len(words) > 1 or words[0].endswith("ing"):
+            some[" ".join(words)] = None
+        if len(words) > 1:
+            one[" ".join(words)] = None  # "a dog barking"
+            noun, last = " ".join(words[:-1]), words[-1]
+            one[noun] = None
+            some[_plural(noun)] = None
+            if last.endswith("ing"):
+                some[last] = one[f"{noun} {base_of(last, known)}"] = None
+        elif not words[0].endswith("ing"):
+            one[words[0]] = some[_plural(words[0])] = None
+    asked = "did you hear" if _HEARD in readout else "was there"
+    meant = [tuple(t for t in kind if _meant(head, label, lexicon, f"{asked} {t}")) for kind in (one, some)]
+    return Things(*meant)
+
+
+def places(head: TaskHead, label: str, lexicon: Lexicon) -> list[str]:
+    """Where somebody is by this label: "on the bed"."""
+    if _subject(head.readout.strip().lower()) != SOMEONE:
         return []
-    made: dict[str, None] = {}
-    for form in _forms(head, label):
-        words = form.split()
-        made[form] = None
-        if heard and len(words) > 1:
-            made[words[0]] = None
-            if words[-1].endswith("ing"):
-                made[" ".join((*words[:-1], base_of(words[-1], known)))] = None
-    asked = "did you hear" if heard else "was there"
-    return [t for t in made if _meant(head, label, lexicon, f"{asked} {t}")]
+    found = [match[0] for form in _forms(head, label) if (match := _WHERE.search(form))]
+    meant = {place: lexicon.target(f"was the person {place}") for place in found}
+    return [place for place, target in meant.items() if target is not None and target.head == head.name]
+
+
+def _plural(noun: str) -> str:
+    if noun.endswith("y") and noun[-2] not in _VOWELS:
+        return f"{noun[:-1]}ies"
+    return noun if noun.endswith("s") else f"{noun}s"
 
 
 def base_of(gerund: str, known: Collection[str]) -> str:

@@ -1,7 +1,8 @@
 """A model of which word follows which two, from sentences, in the ARPA format.
 
 Interpolated as Witten and Bell do (IEEE Transactions on Information Theory 37, 1991, method C): a word that
-was not seen after two others keeps the share of the sentences in which something new followed them.
+was not seen after two others keeps the share of the sentences in which something new followed them. Fewer
+words than three count once for each word that they followed (Kneser and Ney, ICASSP 1995).
 """
 
 from __future__ import annotations
@@ -37,6 +38,9 @@ def _counted(sentences: Iterable[str]) -> list[Counter[Gram]]:
             counts[n].update(zip(*(words[i:] for i in range(n + 1)), strict=False))
     if not counts[0]:
         raise ValueError("no sentence to learn from")
+    for n in range(ORDER - 1, 0, -1):
+        begins = Counter({gram: count for gram, count in counts[n - 1].items() if gram[0] == _BEGIN})
+        counts[n - 1] = Counter(gram[1:] for gram in counts[n]) + begins
     return counts
 
 

@@ -40,6 +40,11 @@ def vocabulary() -> Collection[str]:
     return _dictionary().keys()
 
 
+def acoustic_model() -> Path:
+    """The folder of the model that decoders use. Raises VoiceError."""
+    return Path(_package().get_model_path("en-us/en-us"))
+
+
 def pcm(samples: Float32) -> bytes:
     """(n,) in -1..1 as the 16-bit samples that a decoder takes."""
     return (np.clip(samples, -1.0, 1.0) * _FULL_SCALE).astype("<i2").tobytes()
