@@ -22,7 +22,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.daemon import BROKER_S, STOP_TIMEOUT_S, broker, configuration, free_port
+from benchmarks.broker import free_port
+from benchmarks.daemon import BROKER_S, STOP_TIMEOUT_S, broker, configuration
 from benchmarks.memory import STEP_S, fill
 from benchmarks.timing import DEFAULT_MODEL, verdict
 from edge_agent import manifest as manifests

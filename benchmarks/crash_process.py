@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 from edge_agent.clock import SystemClock
@@ -138,4 +139,5 @@ def drain(folder: Path, port: int) -> None:
 
 if __name__ == "__main__":
     command, where, *numbers = sys.argv[1:]
-    {"crash": crash, "fill": fill, "drain": drain}[command](Path(where), *map(int, numbers))
+    commands: dict[str, Callable[..., None]] = {"crash": crash, "fill": fill, "drain": drain}
+    commands[command](Path(where), *map(int, numbers))

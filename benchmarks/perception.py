@@ -14,6 +14,7 @@ import platform
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -73,7 +74,7 @@ def encoders(pipeline: Pipeline, rounds: int) -> dict[str, Figures]:
 
 def question_frame(percept: Percept) -> Frame:
     """What the daemon sends for a question."""
-    header = {
+    header: dict[str, Any] = {
         "verb": "generate", "question": QUESTION, "history": [], "max_tokens": None,
         "deadline_s": REPLY_TIMEOUT_S,
     }  # fmt: skip

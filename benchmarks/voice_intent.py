@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from edge_agent.manifest import Manifest
-from edge_agent.memory import recall
+from edge_agent.memory import follow_ups
 from edge_agent.memory.grammar import Grammar, Refused
 from edge_agent.memory.lexicon import Lexicon
 from edge_agent.perception import tools, vocabulary
@@ -15,10 +15,10 @@ from edge_agent.perception.prompt import normalise_question
 
 NOW_NS = int(datetime(2026, 3, 27, 15, 40, tzinfo=UTC).timestamp()) * 1_000_000_000
 _ABOUT_THE_ANSWER = {
-    "before": recall._BEFORE,  # noqa: SLF001
-    "sensor": recall._SENSOR,  # noqa: SLF001
-    "sure": recall._SURE,  # noqa: SLF001
-    "so long": recall._SO_LONG,  # noqa: SLF001
+    "before": follow_ups._BEFORE,  # noqa: SLF001
+    "sensor": follow_ups._SENSOR,  # noqa: SLF001
+    "sure": follow_ups._SURE,  # noqa: SLF001
+    "so long": follow_ups._SO_LONG,  # noqa: SLF001
 }
 
 
@@ -38,7 +38,7 @@ class Intents:
         for name, pattern in _ABOUT_THE_ANSWER.items():
             if pattern.fullmatch(asked):
                 return name
-        if recall._AND.match(asked):  # noqa: SLF001  # the question before, of another time
+        if follow_ups._AND.match(asked) and not follow_ups._WHOLE.search(asked):  # noqa: SLF001  # another time
             return "follow", self._parsed(f"what happened {asked.removeprefix('what about')}")
         return self._parsed(text) or self._now(text)
 

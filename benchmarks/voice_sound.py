@@ -33,7 +33,8 @@ def spoken(text: str, voice: str, words_per_minute: int) -> Float32:
 def recording(path: Path) -> Float32:
     """(n,) at RATE_HZ, mono."""
     samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
-    return soxr.resample(samples.mean(axis=1), rate_hz, RATE_HZ).astype(np.float32)
+    sound: Float32 = soxr.resample(samples.mean(axis=1), rate_hz, RATE_HZ).astype(np.float32)
+    return sound
 
 
 class Noise:
@@ -51,7 +52,8 @@ class Noise:
         clip = self._clips[seed % len(self._clips)]
         power = np.sqrt(np.mean(np.square(speech[np.abs(speech) > _AUDIBLE])))
         under = np.tile(clip, len(speech) // len(clip) + 1)[: len(speech)]
-        return (speech + under * power * 10 ** (-snr_db / 20)).astype(np.float32)
+        sound: Float32 = (speech + under * power * 10 ** (-snr_db / 20)).astype(np.float32)
+        return sound
 
     def clips(self) -> Iterator[Float32]:
         """Each recording once, at the level of quiet speech."""

@@ -1,0 +1,1 @@
+"""What it costs on this machine: memory, processor time, latency, throughput."""
