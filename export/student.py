@@ -102,12 +102,12 @@ def misread(
 ) -> dict[str, float]:
     """head -> the share of rows in which another word is likelier than the one for what the head reads.
 
-    Of every head that names a class, after its plainest question, with any others of
+    Of every head of the adapter that names a class, after its plainest question, with any others of
     the slots present: what is read well alone may drown among the rest.
     """
     config, device = student.adapter.config, student.adapter.query.device
     found = {}
-    for head in classes():
+    for head in (h for h in classes() if h.name in {shape.name for shape in config.heads}):
         own = torch.tensor([float(s in head.slots) for s in config.names])
         mask = random_mask(rows, len(config.slots), generator).maximum(own)
         sample = moved(device, draw(config, groups, mask, generator)[0])
