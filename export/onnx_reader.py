@@ -22,6 +22,9 @@ from torch import nn
 Array = npt.NDArray[np.float32]
 Pair = tuple[Array, Array]
 """What stands at the same place of the known and of the wanted graph."""
+Nodes = list[tuple[onnx.NodeProto, onnx.NodeProto]]
+"""Of the known and of the wanted graph."""
+Constants = dict[str, Array]
 
 
 class UnlikeError(ValueError):
@@ -41,13 +44,15 @@ def fill(network: nn.Module, path: Path, graph: nn.Module, write: Callable[[Path
     with tempfile.TemporaryDirectory() as scratch:
         write(Path(scratch) / "known.onnx")
         known, wanted = onnx.load(Path(scratch) / "known.onnx"), onnx.load(path)
-    pairs = list(_pairs(known, wanted, path))
+    nodes = _alike(known, wanted, path)
+    here, there = _constants(known), _constants(wanted)
+    pairs = list(_pairs(nodes, here, there))
     by_size: dict[int, list[Pair]] = {}
     for pair in pairs:
         by_size.setdefault(pair[0].size, []).append(pair)
     rows = {row.tobytes(): wanted for pair in pairs for row, wanted in _rows(*pair)}
     with torch.no_grad():
-        _whole_norms(network, known, wanted)
+        _whole_norms(network, nodes, here, there)
         for tensor in _learned(network):
             found = _whole(tensor.numpy(), by_size.get(tensor.numel(), []))
             if found is None:
@@ -69,10 +74,9 @@ def _make_known(network: nn.Module) -> None:
             norm.running_var.fill_(1.0 - norm.eps)
 
 
-def _whole_norms(network: nn.Module, known: onnx.ModelProto, wanted: onnx.ModelProto) -> None:
+def _whole_norms(network: nn.Module, nodes: Nodes, here: Constants, there: Constants) -> None:
     """Batch norms that were not merged: the known graph's biases say which node is which."""
-    here, there = _constants(known), _constants(wanted)
-    for node, other in zip(known.graph.node, wanted.graph.node, strict=True):
+    for node, other in nodes:
         if node.op_type != "BatchNormalization":
             continue
         _, scale, _, mean, variance = other.input
@@ -100,13 +104,17 @@ def _batch_norms(network: nn.Module) -> Iterator[nn.BatchNorm1d | nn.BatchNorm2d
     return (m for m in network.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d))
 
 
-def _pairs(known: onnx.ModelProto, wanted: onnx.ModelProto, path: Path) -> Iterator[Pair]:
-    """Constant inputs of nodes. By place and not by name: equal numbers share one name in a file."""
+def _alike(known: onnx.ModelProto, wanted: onnx.ModelProto, path: Path) -> Nodes:
+    """The nodes of both graphs side by side. Raises UnlikeError where they are not alike."""
     nodes, others = known.graph.node, wanted.graph.node
     if [n.op_type for n in nodes] != [n.op_type for n in others]:
         raise UnlikeError(f"{path}: {len(others)} operations, the network of the catalog has {len(nodes)}")
-    here, there = _constants(known), _constants(wanted)
-    for node, other in zip(nodes, others, strict=True):
+    return list(zip(nodes, others, strict=True))
+
+
+def _pairs(nodes: Nodes, here: Constants, there: Constants) -> Iterator[Pair]:
+    """Constant inputs of nodes. By place and not by name: equal numbers share one name in a file."""
+    for node, other in nodes:
         for a, b in zip_longest(node.input, other.input):
             if a in here and b is None:  # a bias of zeros is left out
                 yield here[a], np.zeros_like(here[a])
@@ -114,7 +122,7 @@ def _pairs(known: onnx.ModelProto, wanted: onnx.ModelProto, path: Path) -> Itera
                 yield here[a], there[b]
 
 
-def _constants(model: onnx.ModelProto) -> dict[str, Array]:
+def _constants(model: onnx.ModelProto) -> Constants:
     arrays = {i.name: numpy_helper.to_array(i) for i in model.graph.initializer}
     return {name: a for name, a in arrays.items() if a.dtype == np.float32}
 
