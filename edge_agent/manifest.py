@@ -139,6 +139,10 @@ class TaskHead(_Head):
         """Numbers that an encoder gives for it."""
         return len(self.labels)
 
+    def phrase(self, label: str) -> str:
+        """How a label is said in a sentence. Raises ValueError for one that it does not have."""
+        return self.phrases[self.labels.index(label)]
+
     @model_validator(mode="after")
     def _same_lengths(self) -> TaskHead:
         if unknown := sorted(set(self.alarms) - set(self.labels)):

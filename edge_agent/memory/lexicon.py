@@ -136,7 +136,7 @@ class Lexicon:
     def phrase(self, head: str, label: str) -> str:
         """How a label is said."""
         found = self.manifest.task(head)
-        return found.phrases[found.labels.index(label)]
+        return found.phrase(label)
 
     def known_phrases(self) -> list[str]:
         """Every label that can be asked about."""

@@ -204,8 +204,7 @@ class Answers:
         return f"{words} ({percent}{self._weight(found.alpha)})."
 
     def _phrase(self, found: TaskPercept) -> str:
-        head = self._heads[found.task]
-        return head.phrases[head.labels.index(found.label)]
+        return self._heads[found.task].phrase(found.label)
 
     def _weight(self, alpha: Mapping[str, float]) -> str:
         if not alpha:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from edge_agent.manifest import Fact, Manifest, NumberHead, TaskHead
+from edge_agent.manifest import Fact, Manifest, NumberHead
 from edge_agent.types import NumberPercept, Percept, Values, Window
 
 Float64 = npt.NDArray[np.float64]
@@ -48,7 +48,7 @@ def of_percept(manifest: Manifest, percept: Percept) -> dict[str, str]:
 def summary(manifest: Manifest, percept: Percept) -> str:
     """A sentence for every head that is known now."""
     classes = (
-        f"{head.readout.strip()} {_phrase(head, found.label)}."
+        f"{head.readout.strip()} {head.phrase(found.label)}."
         for head in manifest.tasks
         if (found := percept.tasks.get(head.name)) and found.known
     )
@@ -63,13 +63,9 @@ def agreement(manifest: Manifest, percept: Percept) -> str:
         if alone := percept.alone.get(head.name):
             for slot, label in alone.items():
                 name = manifest.slot(slot).description
-                told.append(f"{name[0].upper()}{name[1:]} says {_phrase(head, label)}.")
+                told.append(f"{name[0].upper()}{name[1:]} says {head.phrase(label)}.")
             told.append("They agree." if len(set(alone.values())) == 1 else "They do not agree.")
     return " ".join(told) or "No two sensors that have data tell the same thing."
-
-
-def _phrase(head: TaskHead, label: str) -> str:
-    return head.phrases[head.labels.index(label)]
 
 
 def of_window(manifest: Manifest, window: Window) -> dict[str, str]:
@@ -95,7 +91,7 @@ def of_head(head: NumberHead, found: NumberPercept) -> dict[str, str]:
 def before(manifest: Manifest, labels: Mapping[str, str]) -> dict[str, str]:
     """`before_<head>`: what it was before, as it is said; `labels` are the earlier ones, by head."""
     return {
-        f"{BEFORE}{head.name}": _phrase(head, labels[head.name])
+        f"{BEFORE}{head.name}": head.phrase(labels[head.name])
         for head in manifest.tasks
         if head.name in labels
     }

@@ -74,19 +74,23 @@ class Pipeline:
 
     def said(self, window: Window, head: str) -> list[Float32]:
         """What each present slot's encoder alone says of a head: logits (labels,) each."""
-        features = self.encode(window)
-        serving = [s.name for s in self.manifest.slots if head in s.heads and s.name in features]
-        return [features[name].logits[self._columns[name][head]] for name in serving]
+        return list(self._logits(self.encode(window), head).values())
 
     def _alone(self, features: Mapping[str, Features]) -> dict[str, dict[str, str]]:
         found = {}
         for head in self.manifest.tasks:
-            serving = self.manifest.serving(head.name)
-            slots = [name for name in features if name in serving]
-            if len(slots) > 1:
-                said = {s: features[s].logits[self._columns[s][head.name]] for s in slots}
+            said = self._logits(features, head.name)
+            if len(said) > 1:
                 found[head.name] = {s: head.labels[int(logits.argmax())] for s, logits in said.items()}
         return found
+
+    def _logits(self, features: Mapping[str, Features], head: str) -> dict[str, Float32]:
+        """slot -> what its encoder alone says of a head (labels,), in the model's order."""
+        return {
+            slot: found.logits[self._columns[slot][head]]
+            for slot, found in features.items()
+            if head in self._columns[slot]
+        }
 
     def encode(self, window: Window) -> dict[str, Features]:
         """Features of each slot of the model that has usable data, in the model's order."""

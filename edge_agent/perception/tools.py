@@ -40,7 +40,7 @@ def _literal(text: str) -> str:
 
 
 def _alarming(head: TaskHead) -> Iterable[str]:
-    return (head.phrases[head.labels.index(label)] for label in head.alarms)
+    return (head.phrase(label) for label in head.alarms)
 
 
 def call_for(manifest: Manifest, percept: Percept) -> str:
@@ -49,7 +49,7 @@ def call_for(manifest: Manifest, percept: Percept) -> str:
     for head in manifest.tasks:
         found = percept.tasks.get(head.name)
         if found is not None and found.known and (tool := head.alarms.get(found.label)):
-            wanted.append((tool != "alarm", head.phrases[head.labels.index(found.label)], tool))
+            wanted.append((tool != "alarm", head.phrase(found.label), tool))
     if not wanted:
         return json.dumps({"tool": "none"})
     _, reason, tool = min(wanted, key=lambda w: w[0])

@@ -124,7 +124,7 @@ def past_of(base: str) -> tuple[str, str]:
 
 def _forms(head: TaskHead, label: str) -> Iterator[str]:
     """The phrase of a label, and its name with its articles."""
-    phrase = head.phrases[head.labels.index(label)].lower()
+    phrase = head.phrase(label).lower()
     yield phrase
     name = _PLACE.sub(r"\1 the ", label.lower().replace("_", " "))
     if name != phrase and re.fullmatch(r"[a-z' ]+", name):
