@@ -49,15 +49,7 @@ class Novelty(nn.Module):
     @classmethod
     def fit(cls, z: Tensor, logits: Tensor | None, label: Tensor) -> Novelty:
         """From training windows: features (N,d), logits (N,K) and classes (N,)."""
-        z = z.double()
-        classes, place = label.unique(return_inverse=True)
-        means = torch.stack([z[label == k].mean(0) for k in classes])
-        spread = z - means[place]
-        covariance = spread.T @ spread / len(spread)
-        round_part = covariance.diagonal().mean() * torch.eye(len(covariance), dtype=z.dtype)
-        precision = torch.linalg.inv((1 - SHRINKAGE) * covariance + SHRINKAGE * round_part)
-        whiten = torch.linalg.cholesky(precision)
-        novelty = cls(whiten, means @ whiten)
+        novelty = cls(*whitening(z, label, SHRINKAGE))
         signs = novelty.signs(z.float(), logits)
         count = signs.shape[1]
         novelty.centre[:count], novelty.scale[:count] = signs.mean(0), signs.std(0).clamp(min=1e-6)
@@ -80,6 +72,19 @@ class Novelty(nn.Module):
         signs = self.signs(z, logits)
         count = signs.shape[1]
         return ((signs - self.centre[:count]) / self.scale[:count]).amax(1) / self.limit
+
+
+def whitening(z: Tensor, label: Tensor, shrinkage: float) -> tuple[Tensor, Tensor]:
+    """Features (N,d) and classes (N,) -> (d,d) that makes the common covariance round, (K,d) means in it."""
+    z = z.double()
+    classes, place = label.unique(return_inverse=True)
+    means = torch.stack([z[label == k].mean(0) for k in classes])
+    spread = z - means[place]
+    covariance = spread.T @ spread / len(spread)
+    round_part = covariance.diagonal().mean() * torch.eye(len(covariance), dtype=z.dtype)
+    precision = torch.linalg.inv((1 - shrinkage) * covariance + shrinkage * round_part)
+    whiten = torch.linalg.cholesky(precision)
+    return whiten, means @ whiten
 
 
 def of_slot(slot: str, groups: Mapping[str, Group]) -> list[Novelty]:

@@ -15,7 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from export.networks.adapter import Adapter
+from export.networks.encoders import AudioEncoder
 from export.novelty import Novelty
+from export.rarity import Rarity
 
 OPSET = 18
 """The newest that every onnxruntime since 1.14 runs."""
@@ -28,18 +30,26 @@ class EncoderGraph(nn.Module):
     """An encoder, and how unlike its training each of its heads finds a window: novelty (B, heads)."""
 
     def __init__(
-        self, encoder: nn.Module, novelties: Sequence[Novelty], columns: Sequence[slice | None]
+        self, encoder: nn.Module, novelties: Sequence[Novelty | Rarity], columns: Sequence[slice | None]
     ) -> None:
-        """columns: where each head's classes stand in the logits, None for one that reads numbers."""
+        """novelties: of sounds a Rarity, else a Novelty, for each head.
+
+        columns: where each head's classes stand in the logits, None for one that reads numbers.
+        """
         super().__init__()
         self.encoder = encoder
         self.novelties = nn.ModuleList(novelties)
         self.columns = list(columns)
 
     def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
-        tokens, pooled, logits = self.encoder(x, mask)
+        if isinstance(self.encoder, AudioEncoder):
+            (tokens, pooled, logits), heard = self.encoder.hear(x)
+            read: tuple[Tensor, ...] = (pooled, heard)
+        else:
+            tokens, pooled, logits = self.encoder(x, mask)
+            read = (pooled,)
         said = (None if where is None else logits[:, where] for where in self.columns)
-        found = [novelty(pooled, x) for novelty, x in zip(self.novelties, said, strict=True)]
+        found = [novelty(*read, x) for novelty, x in zip(self.novelties, said, strict=True)]
         return tokens, pooled, logits, torch.stack(found, dim=1)
 
 

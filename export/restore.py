@@ -26,11 +26,12 @@ from export import onnx_reader, onnx_writer, parity, train_encoders
 from export import tokenizer as bpe
 from export.catalog import SLOTS, heads_of
 from export.networks.adapter import Adapter
-from export.networks.encoders import D_TOKEN, EncoderConfig, build
+from export.networks.encoders import D_TOKEN, AudioEncoder, EncoderConfig, build
 from export.networks.language import LanguageConfig, LanguageModel
 from export.novelty import Novelty, class_columns
 from export.onnx_reader import UnlikeError
 from export.onnx_writer import EncoderGraph
+from export.rarity import Rarity
 from export.student import Student
 from export.train_heads import shipped_config
 from export.train_language import ALIGN
@@ -65,8 +66,10 @@ def encoder(manifest: Manifest, slot: Slot, folder: Path) -> dict[str, Any]:
     """The checkpoint of a slot's encoder, as train_encoders and train_slots write it."""
     config = encoder_config(slot.name)
     network = build(config)
-    novelties = [
-        Novelty(torch.eye(D_TOKEN), torch.zeros(1 if h.regression else h.width, D_TOKEN))
+    novelties: list[Novelty | Rarity] = [
+        Rarity.blank(h.width)
+        if isinstance(network, AudioEncoder)
+        else Novelty(torch.eye(D_TOKEN), torch.zeros(1 if h.regression else h.width, D_TOKEN))
         for h in heads_of(slot.name)
     ]
     graph = EncoderGraph(network, novelties, class_columns(slot.name))

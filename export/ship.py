@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,17 @@ from edge_agent.manifest import (
 from edge_agent.perception.encoders import input_shape
 from edge_agent.perception.prompt import PREFIX, QUESTION
 from edge_agent.sensors.video_frames import Pixels
-from export import catalog, gguf_writer, novelty, onnx_writer
+from export import catalog, gguf_writer, novelty, onnx_writer, rarity
 from export import tokenizer as bpe
 from export.calibrate import calibrate
 from export.catalog import HEADS, SLOT_FACTS, SLOTS, HeadSpec
+from export.datasets import esc10
 from export.datasets.common import DatasetInfo
 from export.groups import Group
+from export.networks.encoders import AudioEncoder
+from export.novelty import Novelty
 from export.onnx_writer import EncoderGraph
+from export.rarity import Rarity
 from export.student import Student, language_of, make_student
 from export.train_encoders import load_encoder
 from export.train_heads import config_from, load_groups, scalings
@@ -65,7 +69,10 @@ class Trained:
 
 
 def load_trained(runs: Path, stage: str = "instruct") -> Trained:
-    """The networks of `runs` in evaluation mode. Raises FileNotFoundError naming what is missing."""
+    """The networks of `runs` in evaluation mode; needs the recorded sounds.
+
+    Raises FileNotFoundError naming what is missing.
+    """
     groups = load_groups(runs)
     student = load_student(runs, groups, stage)
     encoders = {slot: _graph(slot, runs, groups) for slot in SLOTS}
@@ -86,7 +93,12 @@ def _tokenizer(runs: Path) -> Path:
 
 def _graph(slot: str, runs: Path, groups: Mapping[str, Group]) -> EncoderGraph:
     encoder = load_encoder(runs / f"encoder_{slot}.pt")
-    return EncoderGraph(encoder, novelty.of_slot(slot, groups), novelty.class_columns(slot)).eval()
+    novelties: Sequence[Novelty | Rarity] = (
+        [rarity.of_sounds(encoder, esc10.load())]  # it reads more than features hold
+        if isinstance(encoder, AudioEncoder)
+        else novelty.of_slot(slot, groups)
+    )
+    return EncoderGraph(encoder, novelties, novelty.class_columns(slot)).eval()
 
 
 def ship(runs: Path, folder: Path, *, name: str, version: str) -> Manifest:

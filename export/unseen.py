@@ -27,12 +27,13 @@ from numpy.lib.stride_tricks import sliding_window_view
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from edge_agent.perception import calibration
 from export.datasets import esc10, phone_watch_imu
 from export.datasets.augment import AudioSource, Batch, ImuSource, Source
 from export.datasets.esc10 import Clip
 from export.datasets.phone_watch_imu import Execution
+from export.networks.encoders import AudioEncoder
 from export.novelty import Novelty
+from export.rarity import Rarity, hear
 from export.train_encoders import (
     SLOTS,
     VALIDATION_FOLD,
@@ -142,29 +143,47 @@ def sound_windows(clips: Sequence[Clip]) -> Windows:
     return Windows(found.x[found.label >= 0], found.label[found.label >= 0])
 
 
-def novelty(network: nn.Module, study: Study, x: Tensor, left_out: int) -> dict[str, Float]:
-    """Numbers (N,) that are to be higher where no known class fits, by name.
+def novelty(network: nn.Module, study: Study, left_out: int) -> dict[str, dict[str, Float]]:
+    """part -> numbers (N,) that are to be higher where no known class fits, by name.
 
     energy: Liu et al. 2020 (arXiv 2010.03759); max_probability: Hendrycks and Gimpel 2017 (arXiv 1610.02136);
-    mahalanobis: Lee et al. 2018 (arXiv 1807.03888), and shipped, the larger of it and the energy, both in
+    mahalanobis: Lee et al. 2018 (arXiv 1807.03888), and larger, the larger of it and the energy, both in
     deviations: see `export/novelty.py`;
-    cosine: of z to the nearest class mean.
+    cosine: of z to the nearest class mean;
+    shipped: of sounds `export/rarity.py`, of motion the larger.
     """
-    out = encode(network, x)
-    seen = encode(network, study.seen.x)
-    z, z_seen = out.pooled.double(), seen.pooled.double()
+    seen, found = read(network, study.seen.x), {p: read(network, w.x) for p, w in study.parts.items()}
     label = study.seen.label - (study.seen.label > left_out).long()
-    means = torch.stack([z_seen[label == k].mean(0) for k in label.unique()])  # (K,128)
-    known = Novelty.fit(z_seen, seen.logits, label)
-    similarity = F.normalize(z, dim=-1) @ F.normalize(means, dim=-1).T
-    logits = out.logits.numpy()
-    return {
-        "energy": -out.logits.logsumexp(-1).numpy(),
-        "max_probability": -calibration.probabilities(logits).max(-1),
-        "mahalanobis": known.signs(z.float(), None)[:, 0].numpy(),
-        "shipped": known(z.float(), out.logits).numpy(),
-        "cosine": -similarity.amax(1).numpy(),
-    }
+    known = Novelty.fit(seen[0], seen[-1], label)
+    means = torch.stack([seen[0][label == k].mean(0) for k in label.unique()])  # (K,128)
+    rarity = None
+    if isinstance(network, AudioEncoder):
+        rows = study.parts["validation"].label != left_out
+        rarity = Rarity.fit(*seen[:2], label).limited_by(*(x[rows] for x in found["validation"]))
+
+    def numbers(outputs: tuple[Tensor, ...]) -> dict[str, Float]:
+        z, logits = outputs[0], outputs[-1]
+        larger = known(z, logits)
+        similarity = F.normalize(z, dim=-1) @ F.normalize(means, dim=-1).T
+        numbers = {
+            "energy": -logits.logsumexp(-1),
+            "max_probability": -logits.softmax(-1).amax(-1),
+            "mahalanobis": known.signs(z, None)[:, 0],
+            "larger": larger,
+            "shipped": larger if rarity is None else rarity(*outputs),
+            "cosine": -similarity.amax(1),
+        }
+        return {name: number.numpy() for name, number in numbers.items()}
+
+    return {part: numbers(outputs) for part, outputs in found.items()}
+
+
+def read(network: nn.Module, x: Tensor) -> tuple[Tensor, ...]:
+    """(N,...) -> what its novelty is read from: z (N,128), of sounds what was heard, logits (N,K)."""
+    if isinstance(network, AudioEncoder):
+        return hear(network, x)
+    outputs = encode(network, x)
+    return outputs.pooled, outputs.logits
 
 
 def auroc(score: Float, unknown: npt.NDArray[np.bool_]) -> float:
@@ -182,7 +201,7 @@ def run(slot: str, study: Study, left_out: int, folder: Path, options: TrainOpti
     path = folder / f"{slot}_without_{name}_seed{options.seed}.pt"
     without = replace(config, labels=config.labels - 1)
     network = train_encoder(slot, study.source, path, options, config=without)
-    found = {part: novelty(network, study, w.x, left_out) for part, w in study.parts.items()}
+    found = novelty(network, study, left_out)
     scores = {
         score: {part: auroc(found[part][score], w.unknown(left_out)) for part, w in study.parts.items()}
         for score in found["test"]

@@ -35,6 +35,7 @@ from export.networks import encoders
 from export.networks.adapter import Adapter, AdapterConfig, HeadShape
 from export.networks.language import LanguageConfig, LanguageModel
 from export.novelty import Novelty, class_columns
+from export.rarity import Rarity
 from export.ship import describe_slot, fact_of
 from export.train_slots import outputs_of
 from export.wordings import WORDINGS
@@ -203,7 +204,11 @@ def write_model(
 def _encoder(slot: str) -> torch.nn.Module:
     spec = catalog.SLOTS[slot]
     network = encoders.build(encoders.EncoderConfig(spec.encoder, outputs_of(spec), shape=spec.shape))
-    novelties = [Novelty(torch.eye(128), torch.randn(3, 128)) for _ in catalog.heads_of(slot)]
+    heard = isinstance(network, encoders.AudioEncoder)
+    novelties = [
+        Rarity.blank(3) if heard else Novelty(torch.eye(128), torch.randn(3, 128))
+        for _ in catalog.heads_of(slot)
+    ]
     return onnx_writer.EncoderGraph(network, novelties, class_columns(slot)).eval()
 
 

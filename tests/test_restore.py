@@ -15,9 +15,10 @@ from torch import nn
 from edge_agent import manifest as manifests
 from export import __main__ as command
 from export import gguf_writer, onnx_reader, onnx_writer, parity, restore
-from export.networks.encoders import EncoderConfig, build
+from export.networks.encoders import HEARD, AudioEncoder, EncoderConfig, build
 from export.novelty import Novelty
 from export.onnx_writer import EncoderGraph
+from export.rarity import Rarity
 from export.train_heads import load_heads
 
 SHIPPED = ROOT / "models" / "iotlm-7m"
@@ -30,8 +31,18 @@ SHAPES = {"imu": (100, 6), "audio": (99, 64)}
 def exported(network: nn.Module, path: Path, shape: tuple[int, int]) -> EncoderGraph:
     """As a slot of one head ships."""
     torch.manual_seed(7)
-    novelty = Novelty.fit(torch.randn(60, 128), torch.randn(60, 5), torch.arange(60) % 5)
-    graph = EncoderGraph(network, [novelty.limited_by(torch.randn(9, 128), torch.randn(9, 5))], [slice(0, 5)])
+    z, heard, said, label = (
+        torch.randn(600, 128),
+        torch.randn(600, HEARD),
+        torch.randn(600, 5),
+        torch.arange(600) % 5,
+    )
+    novelty = (
+        Rarity.fit(z, heard, label).limited_by(z[:9], heard[:9], said[:9])
+        if isinstance(network, AudioEncoder)
+        else Novelty.fit(z, said, label).limited_by(z[:9], said[:9])
+    )
+    graph = EncoderGraph(network, [novelty], [slice(0, 5)])
     onnx_writer.write_encoder(path, graph, shape)
     return graph
 

@@ -113,7 +113,8 @@ def test_a_class_unlike_all_others_is_told_and_a_second_run_trains_nothing(tmp_p
     written = path.stat().st_mtime_ns
     assert found["left_out"] == "walking"
     assert found["auroc"] == found["scores"]["shipped"]["test"]
-    assert set(found["scores"]) == {"energy", "max_probability", "mahalanobis", "shipped", "cosine"}
+    assert set(found["scores"]) == {"energy", "max_probability", "mahalanobis", "larger", "shipped", "cosine"}
+    assert found["scores"]["shipped"] == found["scores"]["larger"], "of motion nothing else ships"
     assert found["scores"]["shipped"]["test"] > 0.9
     again = unseen.run("imu_phone", study, 4, tmp_path, QUICK)
     assert again["scores"] == found["scores"]

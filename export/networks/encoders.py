@@ -18,6 +18,8 @@ IMU_TOKENS = 10
 AUDIO_TOKENS = 13
 IMU_SHAPE = (100, 6)
 AUDIO_SHAPE = (99, 64)
+HEARD = 200
+"""Numbers in what `AudioEncoder.hear` adds."""
 
 
 @dataclass(frozen=True)
@@ -140,12 +142,21 @@ class AudioEncoder(nn.Module):
         self.readout = Readout(128, labels, dropout)
 
     def forward(self, x: Tensor, _mask: Tensor | None = None) -> EncoderOutput:
-        x = F.relu(self.stem_norm(self.stem(x[:, None])))
-        x = self.block1(F.relu(self.down1_norm(self.down1(x))))
+        return self.hear(x)[0]
+
+    def hear(self, x: Tensor) -> tuple[EncoderOutput, Tensor]:
+        """And what was in the window on the way there (B,HEARD), before the classes shape it.
+
+        Of the first maps the mean, and how much they vary over time and over pitch; of the last the largest.
+        """
+        stem = F.relu(self.stem_norm(self.stem(x[:, None])))
+        x = self.block1(F.relu(self.down1_norm(self.down1(stem))))
         x = self.block2(F.relu(self.down2_norm(self.down2(x))))
         x = self.bands(x.permute(0, 2, 3, 1).flatten(2))  # (B,13,128)
         x = F.relu(self.bands_norm(x.transpose(1, 2)))
-        return self.readout(x.transpose(1, 2))
+        over_pitch, over_time = stem.mean(3), stem.mean(2)  # (B,24,50), (B,24,32)
+        heard = torch.cat([over_pitch.mean(2), over_pitch.std(2), over_time.std(2), x.amax(2)], dim=1)
+        return self.readout(x.transpose(1, 2)), heard
 
 
 def build(config: EncoderConfig) -> nn.Module:  # noqa: PLR0911  (one line a kind)
