@@ -26,14 +26,16 @@ KEPT = 512
 """Training windows, evenly taken: more of a clip would overlap, and each be its neighbour's crowd."""
 NEAREST = 10
 SHRINKAGE = 0.3
-LEAST = 0.05
-"""Of the median room, added to each: windows of digital silence lie on each other."""
+LEAST = 0.3
+"""Of the median room, that every window has at least: those of digital silence lie on each other."""
+SLOPE = 1.1
+"""How much further, in logs, a known window is where there is more room."""
 WEIGHTS = (0.5, 0.5, 0.25)
 """Of z, of what was heard and of the energy, each in deviations of known windows."""
 
 
 class View(nn.Module):
-    """Features (B,d) -> (B,2): log of the distance to the nearest class, log of the room around there."""
+    """Features (B,d) -> (B,): log of the distance to the nearest class, for the room there is."""
 
     middle: Tensor
     spread: Tensor
@@ -68,7 +70,7 @@ class View(nn.Module):
         view.kept.copy_(kept.T)
         apart = view._apart(kept).fill_diagonal_(torch.inf)
         room = apart.topk(NEAREST, largest=False).values.mean(1)
-        view.room.copy_(room + LEAST * room.median())
+        view.room.copy_(room.clamp(min=max(LEAST * float(room.median()), 1e-3)))
         return view
 
     def _scaled(self, features: Tensor) -> Tensor:
@@ -83,7 +85,7 @@ class View(nn.Module):
         gap = (scaled @ self.whiten)[:, None] - self.means  # (B,K,d)
         squared = (gap * gap).sum(-1).amin(1).clamp(min=1e-12)
         near = self._apart(F.normalize(scaled, dim=1)).topk(NEAREST, largest=False).indices
-        return torch.stack([0.5 * squared.log(), self.room[near].mean(1).log()], dim=1)
+        return 0.5 * squared.log() - SLOPE * self.room[near].mean(1).log()
 
 
 class Rarity(nn.Module):
@@ -92,7 +94,6 @@ class Rarity(nn.Module):
     What `export.novelty.Novelty` is to other encoders. Made by `fit` and `limited_by`.
     """
 
-    slope: Tensor
     centre: Tensor
     scale: Tensor
     limit: Tensor
@@ -100,7 +101,6 @@ class Rarity(nn.Module):
     def __init__(self, in_z: View, in_heard: View) -> None:
         super().__init__()
         self.in_z, self.in_heard = in_z, in_heard
-        self.register_buffer("slope", torch.zeros(2))
         self.register_buffer("centre", torch.zeros(3))
         self.register_buffer("scale", torch.ones(3))
         self.register_buffer("limit", torch.ones(()))
@@ -116,10 +116,7 @@ class Rarity(nn.Module):
         return cls(View.fit(z, label), View.fit(heard, label))
 
     def limited_by(self, z: Tensor, heard: Tensor, logits: Tensor) -> Rarity:
-        """Learn from known windows that were not trained on how distance grows with room, and the units."""
-        for i, seen in enumerate((self.in_z(z), self.in_heard(heard))):
-            distance, room = (seen - seen.mean(0)).unbind(1)
-            self.slope[i] = (distance @ room) / (room @ room).clamp(min=1e-6)
+        """Set the units of the signs and of their sum by known windows that were not trained on."""
         signs = self.signs(z, heard, logits)
         self.centre.copy_(signs.mean(0))
         self.scale.copy_(signs.std(0).clamp(min=1e-6))
@@ -128,10 +125,8 @@ class Rarity(nn.Module):
         return self
 
     def signs(self, z: Tensor, heard: Tensor, logits: Tensor) -> Tensor:
-        """(B,3): further away than the room there lets expect, in z and in what was heard; the energy."""
-        seen = torch.stack([self.in_z(z), self.in_heard(heard)], dim=1)  # (B,2,2)
-        further = seen[..., 0] - self.slope * seen[..., 1]
-        return torch.cat([further, -logits.logsumexp(-1, keepdim=True)], dim=1)
+        """(B,3): how far for the room there is, in z and in what was heard; the energy."""
+        return torch.stack([self.in_z(z), self.in_heard(heard), -logits.logsumexp(-1)], dim=1)
 
     def forward(self, z: Tensor, heard: Tensor, logits: Tensor) -> Tensor:
         signs = (self.signs(z, heard, logits) - self.centre) / self.scale

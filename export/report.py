@@ -26,11 +26,11 @@ SETS = (
     "trees on statistics of each channel, at most 6000 training windows. One seed."
 )
 UNSEEN = (
-    "A class is left out of training and met at test time: AUROC of the novelty that ships in telling it from "
-    "the classes that are known, on people or clips that were not trained on. Of motion it is the larger of "
-    "Mahalanobis distance of z and energy of the logits (`export/novelty.py`), of sounds the distance for the "
-    "room there is (`export/rarity.py`); both were chosen on the validation part. The encoders get fewer "
-    "epochs than those that ship."
+    "A class is left out of training and met at test time: AUROC of the novelty that ships in telling it "
+    "from the classes that are known, on people or clips that were not trained on. Of motion it is the "
+    "larger of Mahalanobis distance of z and energy of the logits (`export/novelty.py`), of sounds the "
+    "distance for the room there is (`export/rarity.py`); both were chosen on the validation part. The "
+    "encoders get fewer epochs than those that ship."
 )
 FOLDS = (
     "{count} folds, everything trained anew for each: people by subject (sorted, index modulo 5), sounds by "
