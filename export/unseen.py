@@ -159,7 +159,7 @@ def novelty(network: nn.Module, study: Study, left_out: int) -> dict[str, dict[s
     rarity = None
     if isinstance(network, AudioEncoder):
         rows = study.parts["validation"].label != left_out
-        rarity = Rarity.fit(*seen[:2], label).limited_by(*(x[rows] for x in found["validation"]))
+        rarity = Rarity.fit(seen[0], seen[1], label).limited_by(*(x[rows] for x in found["validation"]))
 
     def numbers(outputs: tuple[Tensor, ...]) -> dict[str, Float]:
         z, logits = outputs[0], outputs[-1]
