@@ -17,12 +17,12 @@ from edge_agent.types import Float32
 
 EYES = ("left", "right")
 _CORNERS = {
-    "left_outer": (-0.13, -0.02), "left_inner": (-0.05, -0.015),
-    "right_inner": (0.05, -0.015), "right_outer": (0.13, -0.02),
-    "nose": (0.0, 0.09),
+    "left_outer": (-0.12, -0.15), "left_inner": (-0.045, -0.15),
+    "right_inner": (0.045, -0.15), "right_outer": (0.12, -0.15),
+    "nose": (0.0, -0.25),
 }  # fmt: skip
-"""Points of a face, right of and below the middle of the picture, in its widths; `left`: in the picture."""
-_FACE_WIDTH = 0.37
+"""Points of a face, right of (as in a mirror) and above the middle of the picture, in its widths."""
+_FACE_WIDTH = 0.36
 GAZE_CHANNELS = (
     *(f"{eye}_pupil_{axis}" for eye in EYES for axis in "xy"),
     *(f"{point}_{axis}" for point in _CORNERS for axis in "xy"),
@@ -66,11 +66,11 @@ class Tracker:
 
 def gaze(seconds: float) -> Float32:
     """(15,) in picture widths: the pupils follow a place on the screen, and the head a little."""
-    aside, down = math.sin(0.7 * seconds), math.sin(1.1 * seconds + 1)
+    aside, up = math.sin(0.7 * seconds), math.sin(1.1 * seconds + 1) - 1
     head = np.array([0.01 * math.sin(0.2 * seconds), 0.01 * math.cos(0.3 * seconds)])
     corners = np.array(list(_CORNERS.values())) + head
     eyes = np.array([corners[:2].mean(0), corners[2:4].mean(0)])
-    pupils = eyes + np.array([0.018 * aside, 0.009 * down])
+    pupils = eyes + np.array([0.018 * aside, 0.006 * up])
     return np.concatenate([pupils.ravel(), corners.ravel(), [_FACE_WIDTH]]).astype(np.float32)
 
 
