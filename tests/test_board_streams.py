@@ -1,4 +1,4 @@
-"""Every modality that comes by a board, under the contract of every sensor; in its slot, and recorded ones."""
+"""Every modality that comes by a board: under the contract of every sensor, in its slot, recorded."""
 
 from __future__ import annotations
 
