@@ -86,6 +86,15 @@ def test_after_repeated_failure_the_bus_is_opened_again(bus, adapter):
     assert adapter.opened == 2
 
 
+def test_failures_count_only_in_a_row(bus, adapter):
+    for _ in range(2 * buses.REOPEN_AFTER):
+        with pytest.raises(OSError):
+            bus.read(0x41, 1)
+        bus.read(ADDRESS, 1)
+    assert bus.counters.failures == 2 * buses.REOPEN_AFTER
+    assert (bus.counters.reopened, adapter.opened) == (0, 1)
+
+
 def test_a_stuck_bus_is_named_and_opened_again(bus, adapter):
     bus.read(ADDRESS, 1)
     adapter.stuck = True
