@@ -164,7 +164,7 @@ def test_a_sensor_that_breaks_a_promise_is_noticed(
 
 
 ONLY_OUR_TESTS_HAVE = {
-    "hypothesis", "jsonschema", "torch", "sklearn", "scipy", "psutil", "conftest", "contracts", "benchmarks", "export",
+    "hypothesis", "jsonschema", "torch", "sklearn", "scipy", "conftest", "contracts", "benchmarks", "export",
 }  # fmt: skip
 
 
