@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from conftest import ROOT
@@ -67,6 +68,15 @@ def test_every_modality_is_shown_in_every_way_that_it_can_come():
     assert "audio" in slots["microphone"]
     lidars = {sensor.model for sensor in shown() if isinstance(sensor, config_sensors.LidarSensor)}
     assert lidars >= LIDARS
+
+
+@pytest.mark.parametrize("model", get_args(config_sensors.LidarSensor.model_fields["model"].annotation))
+def test_every_scanner_can_be_configured(model: str, shipped_model: Path):
+    assert f'"{model}"' in DOCUMENT
+    table = (
+        f"[[sensor]]\nkind = 'lidar'\nname = 's'\nmodel = '{model}'\nport = '/dev/ttyUSB0'\nslot = 'lidar'\n"
+    )
+    check(config.loads(f'[model]\npath = "{shipped_model}"\n{table}', ROOT))
 
 
 @pytest.mark.parametrize("slot", ["gaze", "pose_hand", "pose_finger"])
