@@ -11,6 +11,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -156,7 +157,17 @@ def _play_linked(options: argparse.Namespace) -> int:
         options.usage_error(f"name the {what} to appear at: --link PATH")
     if link.exists() and not link.is_symlink():
         raise EdgeAgentError(f"{link} exists and is no link", hint="choose a path that is free")
-    with simulated_devices.LINKED[name](link, _disturbance(options)) as device:
+    device = simulated_devices.LINKED[name](link, _disturbance(options))
+    with ExitStack() as stack:
+        try:
+            link.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(device)
+        except EdgeAgentError:
+            raise
+        except OSError as error:
+            raise EdgeAgentError(
+                f"it cannot appear at {link}: {error.strerror}", hint="choose a path that you may write"
+            ) from error
         reads = 'kind = "camera", source' if name == CAMERA else f"{SERIAL[name]}, port"
         print(f'{name} at {link}: {reads} = "{link}"', flush=True)
         return _play(device, options)

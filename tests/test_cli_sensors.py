@@ -127,6 +127,20 @@ def test_a_simulated_device_is_found_by_probing_its_port(device: str, what: str,
     assert not link.exists()
 
 
+@pytest.mark.parametrize("device", ["gps", "camera"])
+def test_a_path_that_cannot_be_is_named(device: str, capsys):
+    assert main(["simulate", device, "--link", "/proc/nowhere/it", "--duration", "1"]) == 1
+    said = capsys.readouterr().err
+    assert "it cannot appear at /proc/nowhere/it" in said
+    assert "hint: " in said
+
+
+@pytest.mark.e2e
+def test_the_folder_of_a_port_is_made(tmp_path: Path, capsys):
+    assert main(["simulate", "gps", "--link", str(tmp_path / "new" / "gps"), "--duration", "0.5"]) == 0
+    assert (tmp_path / "new").is_dir()
+
+
 def test_a_port_that_exists_is_not_overwritten(tmp_path: Path, capsys):
     (tmp_path / "file").write_text("mine")
     assert main(["simulate", "gps", "--link", str(tmp_path / "file")]) == 1

@@ -240,6 +240,18 @@ def test_the_pictures_are_what_opencv_reads(tmp_path: Path):
     assert not (tmp_path / "pictures").exists(), "it goes with the device"
 
 
+@pytest.mark.parametrize("taken", ["pictures", "pictures.away"])
+def test_a_folder_that_is_there_already_is_not_touched(tmp_path: Path, taken: str):
+    mine = tmp_path / taken / "mine.png"
+    mine.parent.mkdir()
+    mine.write_bytes(b"mine")
+    device = simulated_devices.LINKED["camera"](tmp_path / "pictures", QUIET)
+    with pytest.raises(SensorError, match="exists") as caught, device:
+        pass
+    assert caught.value.hint
+    assert mine.read_bytes() == b"mine"
+
+
 def test_pictures_are_noisy_and_get_stuck(tmp_path: Path):
     with pictures(tmp_path, Disturbance(noise=0.02, stuck_after_s=0.3)) as both:
         corner = np.concatenate([chunk.values for chunk in both.wait_for(8)]).reshape(-1, 48, 64, 3)[:, :16]

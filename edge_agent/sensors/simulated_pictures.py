@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_agent.config_sensors import Disturbance
+from edge_agent.errors import SensorError
 
 PICTURES, WIDTH, HEIGHT = 16, 64, 48
 HEALS_S = 3.0
@@ -48,6 +49,10 @@ class SimulatedPictures:
         self._heals_s: dict[str, float] = {}
 
     def __enter__(self) -> Self:
+        """Raises SensorError where there is something already: at the end both folders are removed."""
+        for path in (self._folder, self._away):
+            if path.is_symlink() or path.exists():
+                raise SensorError(f"{path} exists", hint="choose a path that is free")
         self._folder.mkdir(parents=True)
         for name in self._whole:
             self._put(name, self._whole[name])
