@@ -84,6 +84,7 @@ FORM = "test_chunks_have_the_promised_form"
         (FORM, other(lost=-1)),
         (FORM, other(simulated=True)),
         ("test_times_never_go_back", lambda chunk, n: replace(chunk, times_ns=chunk.times_ns - 9 * n)),
+        ("test_times_never_go_back", lambda chunk, n: replace(chunk, times_ns=chunk.times_ns - 5 * (n == 2))),
         ("test_times_never_go_back", other(times_ns=np.array([5, 5], np.int64))),
     ],
 )
@@ -129,6 +130,12 @@ class StaysOnline(Good):
         self.health.state = SensorState.ONLINE
 
 
+class HangsAtItsEnd(Good):
+    def chunks(self, stop: threading.Event) -> Iterator[Chunk]:
+        yield from super().chunks(stop)
+        threading.Event().wait(2)
+
+
 class GivesOneMore(Good):
     def chunks(self, stop: threading.Event) -> Iterator[Chunk]:
         yield Chunk("good", np.zeros(1, np.int64), np.zeros((1, 3), np.float32))
@@ -151,6 +158,7 @@ class UsesItsArrayAgain(Good):
         ("test_it_is_online_while_it_gives_and_counts_its_samples", CountsNothing),
         ("test_it_stops_when_told", Unstoppable),
         ("test_it_stops_when_told", StaysOnline),
+        ("test_it_stops_when_told", HangsAtItsEnd),
         ("test_it_gives_nothing_when_it_was_stopped_before", GivesOneMore),
         ("test_its_chunks_do_not_change_afterwards", UsesItsArrayAgain),
     ],
