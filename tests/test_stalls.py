@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 from agent_process import NODE, AgentProcess, board, configuration
@@ -19,16 +22,27 @@ from conftest import ROOT, Mosquitto, wait_for
 from jsonschema import Draft202012Validator
 from listening import Listener
 
+from edge_agent import config
+from edge_agent.assembly import assemble, make_sensors
+from edge_agent.clock import PacingClock, SystemClock
+from edge_agent.config import Config
 from edge_agent.delivery import payloads
+from edge_agent.manifest import Manifest
 from edge_agent.record.info import info
 from edge_agent.record.mcap_file import RecordingReader
+from edge_agent.runtime import Agent
+from edge_agent.threads import begin, join
+from edge_agent.types import Chunk, Sensor, SensorHealth, SensorState
 
 pytestmark = pytest.mark.e2e
 STALL_S = 4.0
+BUSY_S = 60.0
+AWAY_S = 10.0
 MOST_JITTER_MS = 60.0
 """Of reads that are 250 ms apart: one that waited for half a second would make it larger."""
 DISK_BYTES = 65_536
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+ROOM_STATE = f"{NODE}/sensor/room/state"
 ROOM = """
 [[sensor]]
 kind = "i2c"
@@ -77,6 +91,17 @@ def small_disk(tmp_path: Path) -> Iterator[tuple[Path, tuple[str, ...], str]]:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
     else:
         yield folder, ("prlimit", f"--fsize={DISK_BYTES}"), "File too large"
+
+
+def fill_up(folder: Path) -> Path:
+    """Take all that is left of the disk, as another program may."""
+    ballast = folder / "ballast"
+    with ballast.open("ab", buffering=0) as file:
+        for size in (65_536, 512, 1):
+            with contextlib.suppress(OSError):
+                while True:
+                    file.write(bytes(size))
+    return ballast
 
 
 def total(counted: dict[str, Any], sensor: str) -> int:
@@ -161,31 +186,133 @@ def test_what_is_recorded_beside_an_agent_is_whole_and_can_be_replayed(
     assert "exists already" in taken.log.read_text()
 
 
-def test_a_language_model_that_hangs_and_a_broker_that_goes_delay_no_sensor(
-    broker: Mosquitto, random_model: Path, tmp_path: Path
-):
-    """A chip that is read four times a second: a read that waited for anything would leave a gap."""
-    file = configuration(tmp_path, random_model, broker.port, sensors=ROOM)
-    with Listener(broker.port) as listener, AgentProcess(file) as agent:
-        state = f"{NODE}/sensor/room/state"
-        before = listener.wait(state, lambda m: m["state"] == "online" and m["samples"] > 8)
-        assert before["slot"] == ""
-        assert before["simulated"]
-        worker = language_worker(agent)
-        worker.send_signal(signal.SIGSTOP)
-        for i in range(3):
-            listener.send(f"{NODE}/cmd/ask", {"question": "what do you hear?", "id": f"q{i}"})
-        broker.stop()
-        stalled_s = time.monotonic()
-        wait_for(lambda: time.monotonic() - stalled_s > STALL_S, STALL_S + 5)
-        broker.start()
-        worker.send_signal(signal.SIGCONT)
-        after = listener.wait(state, lambda m: m["samples"] > before["samples"] + 3 * STALL_S, timeout_s=30)
+def undelayed(listener: Listener, before: dict[str, Any], seconds: float) -> dict[str, Any]:
+    """What the agent says of a chip that it read four times a second for so long since `before`.
+
+    A read that waited for anything would be late, and the sample that it should have taken lost.
+    """
+    more = before["samples"] + 4 * seconds
+    after = listener.wait(ROOM_STATE, lambda m: m["samples"] >= more, timeout_s=seconds + 30)
     assert after["state"] == "online"
     assert (after["gaps"], after["lost"], after["dropped_chunks"]) == (before["gaps"], 0, 0)
     assert after["rate_hz"] == pytest.approx(4, rel=0.15)
     assert after["jitter_ms"] < MOST_JITTER_MS
     print(f"jitter before {before['jitter_ms']} ms, after the stall {after['jitter_ms']} ms")
+    return after
+
+
+def flowing(listener: Listener) -> dict[str, Any]:
+    return listener.wait(ROOM_STATE, lambda m: m["state"] == "online" and m["samples"] > 8)
+
+
+@pytest.mark.timeout(240)
+def test_a_language_model_that_is_busy_for_a_minute_delays_no_sensor(
+    broker: Mosquitto, random_model: Path, tmp_path: Path
+):
+    """It is stopped in the middle of one answer, which may take longer than that."""
+    file = configuration(tmp_path, random_model, broker.port, sensors=ROOM, deadline_s=2 * BUSY_S)
+    with Listener(broker.port) as listener, AgentProcess(file) as agent:
+        before = flowing(listener)
+        listener.wait(f"{NODE}/health", lambda m: m["language"]["ready"])
+        worker = language_worker(agent)
+        worker.send_signal(signal.SIGSTOP)
+        listener.send(f"{NODE}/cmd/ask", {"question": "what do you hear?", "id": "asked"})
+        undelayed(listener, before, BUSY_S)
+        percepts = [m["sequence"] for m in listener.on(f"{NODE}/percept")]
+        assert listener.on(f"{NODE}/answer/asked") == []
+        worker.send_signal(signal.SIGCONT)
+        listener.wait(f"{NODE}/answer/asked", timeout_s=30)
+        longest_ms = max(m["latency_ms"] for m in listener.on(f"{NODE}/answer"))  # or of a sentence unasked
+        health = listener.on(f"{NODE}/health")[-1]
+    assert longest_ms > 0.9e3 * BUSY_S
+    assert health["language"]["restarts"] == 0, "it was the same one, busy all the time"
+    assert percepts[-1] - percepts[0] >= 1.8 * BUSY_S, "two windows a second went on"
+    assert health["errors"]["skipped_windows"] == 0
+
+
+@pytest.mark.parametrize("how", ["ends", "hangs"])
+def test_a_broker_that_goes_delays_no_sensor(how: str, broker: Mosquitto, random_model: Path, tmp_path: Path):
+    file = configuration(tmp_path, random_model, broker.port, sensors=ROOM)
+    with Listener(broker.port) as listener, AgentProcess(file):
+        before = flowing(listener)
+        stalled_s = time.monotonic()
+        if how == "ends":
+            broker.stop()
+        else:
+            os.kill(broker.pid, signal.SIGSTOP)
+        wait_for(lambda: time.monotonic() - stalled_s > AWAY_S, AWAY_S + 5)
+        if how == "ends":
+            broker.start()
+        else:
+            os.kill(broker.pid, signal.SIGCONT)
+        undelayed(listener, before, AWAY_S)
+
+
+@pytest.fixture
+def state_disk(tmp_path: Path) -> Iterator[Path]:
+    """A small disk of its own."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount a tmpfs")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_full_disk_below_the_outbox_and_the_memory_delays_no_sensor(
+    broker: Mosquitto, random_model: Path, tmp_path: Path, state_disk: Path
+):
+    """Another program fills it while the agent runs; the broker is there all the time."""
+    file = configuration(tmp_path, random_model, broker.port, sensors=ROOM, state=state_disk)
+    with Listener(broker.port) as listener, AgentProcess(file) as agent:
+        flowing(listener)
+        fill_up(state_disk)
+        # With questions, whose answers have to be on the disk before they are sent.
+        for i in range(3):
+            listener.send(f"{NODE}/cmd/ask", {"question": "what do you hear?", "id": f"q{i}"})
+        wait_for(lambda: "disk is full" in agent.log.read_text(), 20, "the memory to complain")
+        before, heard = listener.on(ROOM_STATE)[-1], len(listener.on(f"{NODE}/percept"))
+        undelayed(listener, before, STALL_S)
+        assert len(listener.on(f"{NODE}/percept")) > heard + STALL_S
+        assert agent.end()[0] == 0
+
+
+class Flood:
+    """A driver that gives far more chunks at once than wait for the fast path."""
+
+    name, slot = "flood", ""
+
+    def __init__(self) -> None:
+        self.health = SensorHealth(SensorState.ONLINE, "")
+
+    def chunks(self, stop: threading.Event) -> Iterator[Chunk]:
+        while not stop.wait(0.5):
+            for _ in range(3000):
+                self.health.samples += 1
+                yield Chunk("flood", np.array([time.monotonic_ns()]), np.zeros((1, 1), np.float32))
+
+
+def test_chunks_that_nobody_could_take_in_time_are_published_as_dropped_and_no_neighbour_loses_any(
+    broker: Mosquitto, random_model: Path, tmp_path: Path
+):
+    table = '[[sensor]]\nkind = "i2c"\nname = "flood"\nchip = "bme280"\nbus = "simulated"\n'
+    settings = config.load(configuration(tmp_path, random_model, broker.port, sensors=table + ROOM))
+    flood = Flood()
+
+    def make(whole: Config, manifest: Manifest, clock: PacingClock) -> list[Sensor]:
+        return [flood, *make_sensors(whole, manifest, clock)[1:]]
+
+    agent = Agent(assemble(settings, SystemClock(), make))
+    worker = begin("agent", lambda _: agent.run())
+    with Listener(broker.port) as listener:
+        before = flowing(listener)
+        told = listener.wait(f"{NODE}/sensor/flood/state", lambda m: m["dropped_chunks"] > 2000)
+        undelayed(listener, before, STALL_S)
+        agent.stop()
+        assert join([worker], 10) == []
+        listener.validate()
+    assert told["dropped_chunks"] < told["samples"]
 
 
 @pytest.mark.skipif(FAKETIME is None, reason="libfaketime is not installed (apt install faketime)")
