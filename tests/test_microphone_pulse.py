@@ -79,6 +79,7 @@ class Pulse:
 
     def start(self) -> None:
         command = ["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no"]
+        command.append("--disable-shm")
         protocol = f"module-native-protocol-unix socket={self.socket} auth-anonymous=1"
         command += ["--load=module-null-sink sink_name=room", f"--load={protocol}"]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
