@@ -99,12 +99,15 @@ def fewest(folder: str) -> int:
     return min(counts)
 
 
-def held(times: int) -> dict[str, int]:
+def held(times: int, found: list[Plugged]) -> dict[str, int]:
+    threads, files = fewest("task"), fewest("fd")
+    for each in found:
+        each.source.chunks.take_all()
     gc.collect()
     return {
         "times": times,
-        "threads": fewest("task"),
-        "descriptors": fewest("fd"),
+        "threads": threads,
+        "descriptors": files,
         "traced_bytes": tracemalloc.get_traced_memory()[0],
         "rss_bytes": usage([os.getpid()]).rss_bytes,
     }
@@ -133,7 +136,7 @@ def main() -> None:
             wait_for(each.back, PATIENCE_S, f"{each.device.name}: {each.health}")
         for i in range(int(times) + 1):
             if i % EVERY == 0:
-                print(json.dumps(held(i)), flush=True)
+                print(json.dumps(held(i, found)), flush=True)
             if i < int(times):
                 once(found)
         for kind, each in zip(kinds, found, strict=True):
