@@ -188,6 +188,13 @@ def test_a_device_that_falls_silent_is_opened_again():
     assert sensor.health.reconnects == 2
 
 
+def test_a_microphone_that_was_muted_for_a_while_was_not_lost():
+    device = Device()
+    sensor = MicrophoneSensor("mic", "audio", SystemClock(), open_stream=device.open)
+    assert len(take(sensor, 2)) == len(take(sensor, 2)) == 2
+    assert (device.opened, sensor.health.reconnects) == (2, 0)
+
+
 def test_without_portaudio_the_error_says_what_to_install(tmp_path):
     """In a process of its own, where the library sounddevice needs is not to be found."""
     (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')\n")
