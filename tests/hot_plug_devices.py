@@ -260,7 +260,8 @@ def network(folder: Path, _: Listener) -> Iterator[Device]:
         plugged.set()
 
     try:
-        with Listener(far.port) as beyond, speaking(beyond, plugged):
+        # It only speaks: what it hears, and would keep, is nothing.
+        with Listener(far.port, "nothing") as beyond, speaking(beyond, plugged):
             yield Device(GAZE, "gaze", cut, mend, "127.0.0.1", make=make)
     finally:
         far.stop()

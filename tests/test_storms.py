@@ -20,7 +20,7 @@ pytestmark = pytest.mark.e2e
 STORM = 100
 WARM = 10
 """Times after which everything was imported, opened and filled once."""
-LEAST = {"traced_bytes": 200_000, "rss_bytes": 6_000_000}
+LEAST = {"our_bytes": 150_000, "rss_bytes": 6_000_000}
 """Under this, growth is the interpreter's own, or that of an allocator's heaps."""
 SILENT = ("eye tracker",)
 """Nothing is unplugged there: it only falls silent."""
@@ -51,21 +51,17 @@ def check(held: dict[int, dict[str, int]], sensors: list[dict[str, Any]], kinds:
         assert least(after, what) <= least(before, what) + growth, what
     assert [sensor["kind"] for sensor in sensors] == kinds
     assert {sensor["state"] for sensor in sensors} == {"online"}
-    counted = {sensor["kind"]: sensor["reconnects"] for sensor in sensors}
-    assert counted == {kind: 0 if kind == "plugin" else STORM for kind in kinds}
+    for sensor in sensors:  # more: on a busy machine one may be lost beside
+        assert sensor["reconnects"] >= (0 if sensor["kind"] == "plugin" else STORM), sensor
 
 
 @pytest.mark.timeout(600)
 def test_a_hundred_unplugs_of_every_kind_cost_nothing(shipped_model: Path, tmp_path: Path):
+    """All at once, as when a hub loses its power; the microphone loses its sound server."""
     if program() is None:
         pytest.skip("mosquitto is not installed (apt install mosquitto)")
     pytest.importorskip("cv2", reason="pip install 'iotlm-edge[camera]'")
-    kinds = [kind for kind in KINDS if kind not in (*SILENT, "microphone")]
-    check(*storm(tmp_path, shipped_model, *kinds), kinds)
-
-
-@pytest.mark.timeout(600)
-def test_a_hundred_restarts_of_the_sound_server_cost_nothing(shipped_model: Path, tmp_path: Path):
     if not shutil.which("pulseaudio"):
         pytest.skip("no PulseAudio (apt install pulseaudio libasound2-plugins)")
-    check(*storm(tmp_path, shipped_model, "microphone"), ["microphone"])
+    kinds = [kind for kind in KINDS if kind not in SILENT]
+    check(*storm(tmp_path, shipped_model, *kinds), kinds)
