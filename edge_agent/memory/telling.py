@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 from edge_agent.memory.forms import CAUTION, FORMS
+from edge_agent.perception.dialog import Written
 from edge_agent.perception.prompt import normalise_question
+from edge_agent.types import WordedBy
 
 _PLACE = re.compile(r"\{([a-z]+)\}")
 _STARTS = re.compile(r"(^|[.?!] )\{([a-z]+)\}")
@@ -27,6 +29,10 @@ class Said:
     kind: str
     facts: Mapping[str, str] = field(default_factory=dict)
     lead: str = ""
+
+    def but(self, caution: str) -> Said:
+        """The same with a caution; without one where there is nothing to be cautious about."""
+        return replace(self, facts={**self.facts, CAUTION: caution}) if caution else self
 
     @property
     def text(self) -> str:
@@ -47,15 +53,29 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A text, and why it is in the words of the rules; empty where the language model's are used."""
+    """A text and who worded it: the rules, with an objection where a language model was to."""
 
     text: str
+    by: WordedBy
     objection: str = ""
     first_token_ms: float = 0.0
 
 
 Tell = Callable[[Said, str], Told]
 """Words what is to be said in answer to a question."""
+
+
+def by_rules(said: Said, _question: str) -> Told:
+    """In the words of the rules."""
+    return Told(said.text, "rules")
+
+
+def by_model(said: Said, question: str, write: Callable[[str], Written]) -> Told:
+    """In the words of a language model where it writes some that pass the check, else of the rules."""
+    written = write(prompt(said.kind, said.names, question))
+    if wrong := written.reason or objection(written.text, said):
+        return Told(said.text, "rules", wrong, written.first_token_ms)
+    return Told(said.filled(written.text.strip()), "lm", "", written.first_token_ms)
 
 
 def forms(kind: str, names: Collection[str]) -> tuple[str, ...]:
