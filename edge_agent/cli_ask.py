@@ -75,7 +75,7 @@ def explain(reply: dict[str, Any]) -> str:
         if isinstance(fact.get("probability"), int | float)
     ]
     source = reply["source"].replace("_", " ")
-    by = ", worded by the language model" if (source, reply["worded_by"]) == ("memory", "lm") else ""
+    by = ", worded by the language model" if (source, reply.get("worded_by")) == ("memory", "lm") else ""
     parts = [f"{source}{by}", f"{reply['latency_ms'] or 0:.0f} ms", *facts]
     if reply["reason"]:
         parts.insert(1, reply["reason"])
