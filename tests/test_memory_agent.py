@@ -42,7 +42,7 @@ def test_an_agent_remembers_is_killed_remembers_and_forgets(
             assert told["source"] == "memory"
             assert told["simulated"]
             assert told["evidence"][0]["count"] >= 1
-            # A model of random weights babbles, where it is loaded yet: its words are not used and it says so.
+            # A model of random weights babbles, if it is loaded yet: its words are not used, and it says so.
             assert told["worded_by"] == "rules"
             assert told["reason"]
             listener.send(ask, {"question": "which sensor told you?", "id": "q2", "asker": "me"})

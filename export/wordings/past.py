@@ -341,7 +341,8 @@ TIMES = (
     "yesterday evening", "so far", "before noon", "in the last five minutes", "two days ago", "on sunday",
     "at noon", "around noon", "all day", "yesterday morning", "after dinner", "last week", "at half past two",
     "in the night", "since breakfast", "from noon on", "in the past few hours", "yesterday at three",
-    "in the last two hours", "since yesterday", "", "", "", "", "",
+    "in the last two hours", "since yesterday", "since 8:30", "until 14:45", "on 3 march", "at 9:40",
+    "between 18 and 20 yesterday", "in the last 45 minutes", "at 2 pm", "", "", "", "", "", "",
 )  # fmt: skip
 ABOVE = (
     "above 25 degrees", "over 21.5 degrees", "above 1000 ppm", "more than 60 percent", "above twenty degrees",
