@@ -8,7 +8,8 @@ and nothing from the sensors: it is trained over any of their states.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from functools import cache
 
 import numpy as np
 
@@ -86,7 +87,7 @@ class Past:
         wording = self._one(q.split(PAST[asked][way], held_out=self.held_out))
         limits = BELOW if "below" in kind or (kind.startswith("no value") and way == 1) else ABOVE
         places = {
-            "x": self._one((*THINGS, *phrases())),
+            "x": self._one(things()),
             "t": self._one(TIMES),
             "n": (number := self._one(NUMBERS)),
             "m": number.removeprefix("the "),
@@ -105,6 +106,7 @@ class Past:
         return items[self.rng.integers(len(items))]
 
 
-def phrases() -> Iterable[str]:
-    """How every label is said."""
-    return (phrase for head in classes() for phrase in head.phrases.values())
+@cache
+def things() -> tuple[str, ...]:
+    """What may have been read: as people say it, and how every label is said."""
+    return (*THINGS, *(phrase for head in classes() for phrase in head.phrases.values()))
