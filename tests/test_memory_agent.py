@@ -74,6 +74,7 @@ def test_typed_spoken_and_sent_questions_go_one_way():
     sources = {path.name: path.read_text() for path in (ROOT / "edge_agent").rglob("*.py")}
     assert [name for name, text in sources.items() if "recall.answer(" in text] == ["wording.py"]
     assert [name for name, text in sources.items() if "language.ask(" in text] == ["wording.py"]
+    assert [name for name, text in sources.items() if "language.write(" in text] == ["wording.py"]
 
 
 def test_nothing_to_look_at_and_no_time_are_clear_errors(tmp_path: Path):
