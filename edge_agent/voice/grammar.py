@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Container, Iterable
 from dataclasses import dataclass
 
 from edge_agent.manifest import Manifest
@@ -52,7 +52,7 @@ def make_grammar(manifest: Manifest, slots: Collection[str], names: Iterable[str
     """
     lexicon = Lexicon(manifest, slots)
     texts = rules_in(forms.ENGLISH)
-    texts |= _about_labels(lexicon, sphinx.vocabulary())
+    texts |= _about_labels(lexicon, sphinx.Vocabulary())
     texts |= _about_sensors(lexicon, names) | _about_now(lexicon, set(slots))
     rules = Rules({name: text for name, text in texts.items() if text}, forms.TOP)
     said = rules.words()
@@ -67,7 +67,7 @@ def _ways(word: str, known: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(way for phones in known for way in accents.ways(word, phones)))
 
 
-def _about_labels(lexicon: Lexicon, known: Collection[str]) -> dict[str, str]:
+def _about_labels(lexicon: Lexicon, known: Container[str]) -> dict[str, str]:
     labels = [(head, label) for head in lexicon.heads for label in head.labels]
     named = [(head, labels_said.things(head, label, lexicon, known)) for head, label in labels]
     heard = [things for head, things in named if "like" in head.readout]

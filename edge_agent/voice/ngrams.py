@@ -41,7 +41,7 @@ class WordOrder:
     """
 
     END, BEGIN, NONE = 0, -1, -2
-    _REMEMBERED = 2000
+    _REMEMBERED = 300
 
     def __init__(self, sentences: Iterable[str]) -> None:
         """Learn from sentences. Raises ValueError where there is none."""

@@ -59,6 +59,11 @@ class Pieces:
         """What ends a sentence, but for the end of the text itself."""
         return tuple(self._number[mark] for mark in (b"?", b".", b"!"))
 
+    @cached_property
+    def pauses(self) -> tuple[int, ...]:
+        """What is written for a pause in a sentence."""
+        return (self._number[b","],)
+
     def of(self, word: str) -> list[int]:
         """A word and the space before it in pieces."""
         parts: list[bytes] = []

@@ -25,12 +25,12 @@ _SEED = 6
 
 
 class MoonshineTranscriber:
-    """Hears questions. Raises VoiceError without the model."""
+    """Hears questions."""
 
-    def __init__(self, grammar: SpokenGrammar, network: SpeechNetwork | None = None) -> None:
+    def __init__(self, network: SpeechNetwork, grammar: SpokenGrammar) -> None:
         rng = random.Random(_SEED)
         order = WordOrder(grammar.rules.say(rng) for _ in range(SENTENCES))
-        self._beam: Beam | None = Beam(network or SpeechNetwork(), order)
+        self._beam: Beam | None = Beam(network, order)
         self._sense = grammar.sense
         _give_back_memory()
 
