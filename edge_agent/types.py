@@ -187,6 +187,17 @@ class BoardClock:
     error_ms: float
 
 
+@dataclass(frozen=True, slots=True)
+class SatelliteFix:
+    """What a satellite receiver knows: the fix quality of NMEA's GGA (0: none), and its UTC minus ours.
+
+    `utc_offset_s` is None until it is known.
+    """
+
+    quality: int
+    utc_offset_s: float | None
+
+
 @dataclass(slots=True)
 class SensorHealth:
     """A sensor's own counters, written by its thread alone and read by the publisher."""
@@ -200,6 +211,8 @@ class SensorHealth:
     dropped_chunks: int = 0
     clock: BoardClock | None = None
     """Of a sensor that has a clock of its own, once the two are related."""
+    fix: SatelliteFix | None = None
+    """Of a satellite receiver, once it has spoken."""
 
 
 class Backoff(Protocol):
