@@ -102,8 +102,9 @@ class Wording:
             return None
         config = self._parts.config
 
-        def write(prompt: str) -> Written:
-            return self._parts.language.write(percept, prompt, config.model.language_deadline_s)
+        def write(prompt: str, grammar: str) -> Written:
+            deadline_s = config.model.language_deadline_s
+            return self._parts.language.write(percept, prompt, grammar, deadline_s)
 
         tell = partial(by_model, write=write) if config.memory.worded_by_lm else by_rules
         return self._parts.recall.answer(job.question, job.request.asker, tell)

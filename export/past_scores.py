@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from edge_agent.memory.telling import Said, objection, places
+from edge_agent.memory.telling import Said, grammar, objection, places
 from edge_agent.perception.language import LanguageModel
 from edge_agent.perception.pipeline import Pipeline
 from edge_agent.types import Percept
@@ -22,7 +22,7 @@ from export.past import Past
 from export.readers import open_language, window_of
 
 COUNT = 500
-FIGURES = ("passes", "right_facts", "as_asked")
+FIGURES = ("free", "right_facts", "held", "as_asked")
 
 
 def measure(
@@ -39,20 +39,22 @@ def measure(
     for _ in tqdm(range(count), desc="past"):
         said, turn = past.draw()
         percept = percepts[int(rng.integers(len(percepts)))]
-        written = language.generate(percept.conditioning, turn.question).text
-        scores = score(written, said, turn.answer)
+        free = language.generate(percept.conditioning, turn.question).text
+        held = language.generate(percept.conditioning, turn.question, grammar=grammar(said.kind, said.facts))
+        written = held.text if held.stop == "end" else ""
+        scores = score(free, written, said, turn.answer)
         found.setdefault(said.kind, []).append(scores)
         if not scores[0]:
-            wrong.append({"question": turn.question, "written": written, "why": objection(written, said)})
+            wrong.append({"question": turn.question, "written": free, "why": objection(free, said)})
     every = [scores for rows in found.values() for scores in rows]
     kinds = {kind: _shares(found[kind]) for kind in sorted(found)}
     return {"all": _shares(every), "kinds": kinds, "wrong": wrong[:10]}
 
 
-def score(written: str, said: Said, taught: str) -> tuple[bool, ...]:
-    """FIGURES of one answer."""
-    right = sorted(places(written)) == sorted(said.names)
-    return not objection(written, said), right, written.strip() == taught.strip()
+def score(free: str, held: str, said: Said, taught: str) -> tuple[bool, ...]:
+    """FIGURES of one answer, as it is written freely and as the device holds it to the forms."""
+    right = sorted(places(free)) == sorted(said.names)
+    return not objection(free, said), right, not objection(held, said), held.strip() == taught.strip()
 
 
 def _shares(rows: Sequence[tuple[bool, ...]]) -> dict[str, Any]:

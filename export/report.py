@@ -45,10 +45,13 @@ FAMILIES = (
     "widened twice after a look at which held-out families failed, so these are no longer untouched."
 )
 
+PAST_FIGURES = ("free", "right_facts", "held", "as_asked")
 PAST = (
     "A question about the past, in a wording that no training question had, with the kind of its answer and "
-    "the names of its facts. *Passes the check*: the device would say it; all else is worded by its rules. "
-    "*Right facts*: each is in it once and no other. *As asked*: the form taught for questions put like this."
+    "the names of its facts. *Passes freely*: what the model writes with nothing to hold it would pass the "
+    "device's check; *right facts*: it has each fact once and no other. *Passes*: so does what it writes on "
+    "the device, held to the three forms of the kind while it writes, as it is to a call of a tool; *as "
+    "asked*: that is the form taught for questions put like this. What does not pass is worded by the rules."
 )
 
 
@@ -188,10 +191,14 @@ def _past(found: Any) -> list[str]:
     if found is None:
         return []
     rows = [
-        (name, str(f["count"]), *(f"{f[figure]:.2f}" for figure in ("passes", "right_facts", "as_asked")))
+        (
+            name,
+            str(f["count"]),
+            *(f"{f[figure]:.2f}" for figure in ("free", "right_facts", "held", "as_asked")),
+        )
         for name, f in {"all": found["all"], **found["kinds"]}.items()
     ]
-    head = ("kind of answer", "asked", "passes the check", "right facts", "as asked")
+    head = ("kind of answer", "asked", "passes freely", "right facts", "passes", "as asked")
     return [f"### past\n\n{PAST}\n\n{table(head, rows)}"]
 
 

@@ -1,12 +1,13 @@
 """What is to be said of a finding: a kind of answer and its facts, and who words it. Pure.
 
-The rules fill the first form of the kind. A language model is asked by the names of the facts alone, writes a
-sentence with those names in braces, and is believed only where that sentence is made of the clauses of the
-forms and says every fact once. The device then puts the facts in: no value passes through the model.
+The rules fill the first form of the kind. A language model is asked by the names of the facts alone and
+writes, held to the forms, a sentence with those names in braces. It is believed only where that is made of
+clauses of the forms and says every fact once. The device then puts the facts in: no value passes through it.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -70,9 +71,13 @@ def by_rules(said: Said, _question: str) -> Told:
     return Told(said.text, "rules")
 
 
-def by_model(said: Said, question: str, write: Callable[[str], Written]) -> Told:
+Write = Callable[[str, str], Written]
+"""What a language model writes to a prompt, held to a grammar."""
+
+
+def by_model(said: Said, question: str, write: Write) -> Told:
     """In the words of a language model where it writes some that pass the check, else of the rules."""
-    written = write(prompt(said.kind, said.names, question))
+    written = write(prompt(said.kind, said.names, question), grammar(said.kind, said.facts))
     if wrong := written.reason or objection(written.text, said):
         return Told(said.text, "rules", wrong, written.first_token_ms)
     return Told(said.filled(written.text.strip()), "lm", "", written.first_token_ms)
@@ -88,6 +93,11 @@ def prompt(kind: str, names: Iterable[str], question: str) -> str:
     """What the language model is asked: the kind, the facts that there are, then the user's question."""
     listed = " ".join(names)
     return normalise_question(f"past {kind}{': ' if listed else ''}{listed}. {question}")
+
+
+def grammar(kind: str, names: Collection[str]) -> str:
+    """The forms of a kind in llama.cpp's GBNF, rule `root`: what a model prefers among them is its choice."""
+    return f'root ::= " "? ( {" | ".join(map(json.dumps, forms(kind, names)))} )\n'
 
 
 def objection(written: str, said: Said) -> str:

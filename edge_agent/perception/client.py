@@ -114,8 +114,8 @@ class LanguageClient:
         by: WordedBy = "lm" if answer.source is AnswerSource.LANGUAGE_MODEL else "rules"
         return replace(answer, latency_ms=latency_ms, first_token_ms=first_token_ms, worded_by=by)
 
-    def write(self, percept: Percept | None, question: str, deadline_s: float) -> Written:
-        """What the model writes to a question, with its places and unchecked; at once where it cannot.
+    def write(self, percept: Percept | None, question: str, grammar: str, deadline_s: float) -> Written:
+        """What the model writes within a grammar, with its places and unchecked; at once where it cannot.
 
         The percept is what it is conditioned on. Without one nothing is asked of it.
         """
@@ -124,7 +124,7 @@ class LanguageClient:
         if not self.ready:
             return Written("", f"no language model: {self.reason or 'it is gone'}")
         try:
-            reply = self._request(percept, question, time.monotonic() + deadline_s, ())
+            reply = self._request(percept, question, time.monotonic() + deadline_s, (), grammar)
         except EdgeAgentError as error:
             self.counters["failed"] += 1
             return Written("", str(error))
@@ -160,13 +160,13 @@ class LanguageClient:
         return Draft(self.answers.fallback(percept, question), AnswerSource.FALLBACK, reason)
 
     def _request(
-        self, percept: Percept, question: str, deadline: float, history: Sequence[Turn]
+        self, percept: Percept, question: str, deadline: float, history: Sequence[Turn], grammar: str = ""
     ) -> Frame | None:
         """The reply, None when it is late. Raises LanguageModelError without a worker to ask."""
         with self._lock:
             self._look_after()
             worker = self._require(deadline)
-            identity = worker.send(_generate(percept, question, deadline, history), deadline)
+            identity = worker.send(_generate(percept, question, deadline, history, grammar), deadline)
             try:
                 reply = worker.receive(identity, deadline)
             except LanguageModelError as error:
@@ -249,12 +249,15 @@ class LanguageClient:
             worker.close()
 
 
-def _generate(percept: Percept, question: str, deadline: float, history: Sequence[Turn]) -> Frame:
+def _generate(
+    percept: Percept, question: str, deadline: float, history: Sequence[Turn], grammar: str
+) -> Frame:
     header = {
         "verb": "generate",
         "question": normalise_question(question),
         "history": [(normalise_question(t.question), t.answer) for t in history],
         "max_tokens": None,
+        "grammar": grammar,
         "deadline_s": max(0.0, deadline - time.monotonic() - _MARGIN_S),
     }
     return Frame(header, {"soft": percept.conditioning.soft, "control": percept.conditioning.control})
