@@ -35,6 +35,7 @@ def lean_session(path: Path) -> Any:
     """
     options = session_options()
     options.enable_cpu_mem_arena = False
+    options.enable_mem_pattern = False
     options.add_session_config_entry("session.disable_prepacking", "1")
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -15,7 +15,7 @@ import numpy as np
 
 from edge_agent.types import Float32
 from edge_agent.voice.ngrams import WordOrder
-from edge_agent.voice.pieces import Node
+from edge_agent.voice.pieces import Node, Spelling
 from edge_agent.voice.speech_network import END, SpeechNetwork
 from edge_agent.voice.types import RATE_HZ, Float64, Int64
 
@@ -111,9 +111,9 @@ class Beam:
     def __init__(self, network: SpeechNetwork, order: WordOrder, width: int = WIDTH) -> None:
         self._network, self._order, self._width = network, order, width
         self._pieces = network.pieces
-        words = order.words[1:]
-        self._first = _Root(self._pieces.tree(words, capital=True))
-        self._later = _Root(self._pieces.tree(words, capital=False))
+        words, spelling = order.words[1:], Spelling(self._pieces)
+        self._first = _Root(spelling.tree(words, capital=True))
+        self._later = _Root(spelling.tree(words, capital=False))
         self._ends = [END, *self._pieces.ends]
 
     def search(self, samples: Float32) -> list[Sentence]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from edge_agent.errors import VoiceError
 from edge_agent.types import Float32
+from edge_agent.voice.pieces import Spelling
 from edge_agent.voice.speech_network import END, Said, Sound, SpeechNetwork
 from edge_agent.voice.types import RATE_HZ
 
@@ -78,13 +79,14 @@ class NetworkPhrase:
 
 def _forms(network: SpeechNetwork, words: list[str]) -> list[list[int]]:
     """A phrase as it may be written: with a capital at its start, a comma after it, capitals in the rest."""
-    found = []
+    found: list[list[int]] = []
+    spelling = Spelling(network.pieces)
     for begun, paused, named in product((True, False), repeat=3):
-        pieces = network.pieces.of(words[0].capitalize() if begun else words[0])
+        pieces = spelling.of(words[0].capitalize() if begun else words[0])
         if paused and len(words) > 1:
             pieces += network.pieces.pauses
         for word in words[1:]:
-            pieces += network.pieces.of(word.capitalize() if named else word)
+            pieces += spelling.of(word.capitalize() if named else word)
         if pieces not in found:
             found.append(pieces)
     return found

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -16,7 +15,7 @@ import numpy as np
 from edge_agent.errors import VoiceError
 from edge_agent.voice.types import Int64
 
-_SPACE = "\u2581"
+_SPACE = "\u2581".encode()
 _CAPITAL = frozenset({
     "i", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "january", "february",
     "march", "april", "may", "june", "july", "august", "september", "october", "november", "december",
@@ -39,43 +38,52 @@ class Node:
 
 
 class Pieces:
-    """A vocabulary of byte pair encoding, whose earlier pieces are joined first (Sennrich et al. 2016)."""
+    """A vocabulary of byte pair encoding. Only the bytes are kept: as objects its pieces are 5 MB."""
 
     def __init__(self, data: bytes) -> None:
         """`data` is tokenizer.bin: each piece after its length. Raises VoiceError."""
-        self._pieces = _read(data)
-        self._number = {piece: i for i, piece in reversed(list(enumerate(self._pieces))) if piece}
-        self.starts = np.array([piece.startswith(_SPACE.encode()) for piece in self._pieces])
+        pieces = _read(data)
+        self._data = b"".join(pieces)
+        self._stops = np.cumsum([0, *map(len, pieces)], dtype=np.int32)
+        self.starts = np.array([piece.startswith(_SPACE) for piece in pieces])
+        numbers = Spelling(self).numbers
+        self.ends = tuple(numbers[mark] for mark in (b"?", b".", b"!"))
+        self.pauses = (numbers[b","],)
 
     def __len__(self) -> int:
-        return len(self._pieces)
+        return len(self._stops) - 1
+
+    def __getitem__(self, number: int) -> bytes:
+        return self._data[self._stops[number] : self._stops[number + 1]]
 
     def bytes_of(self, number: int) -> bytes:
         """What a piece adds to a word, without the space before it."""
-        return self._pieces[number].removeprefix(_SPACE.encode())
+        return self[number].removeprefix(_SPACE)
 
-    @cached_property
-    def ends(self) -> tuple[int, ...]:
-        """What ends a sentence, but for the end of the text itself."""
-        return tuple(self._number[mark] for mark in (b"?", b".", b"!"))
 
-    @cached_property
-    def pauses(self) -> tuple[int, ...]:
-        """What is written for a pause in a sentence."""
-        return (self._number[b","],)
+class Spelling:
+    """How words are written in pieces; made for its use and then let go.
+
+    Of two that fit, those are joined first that come first in the vocabulary (Sennrich et al. 2016, arXiv
+    1508.07909).
+    """
+
+    def __init__(self, pieces: Pieces) -> None:
+        self.numbers = {pieces[i]: i for i in reversed(range(len(pieces))) if pieces[i]}
 
     def of(self, word: str) -> list[int]:
         """A word and the space before it in pieces."""
-        parts: list[bytes] = []
-        for letter in f"{_SPACE}{word}":
+        parts = [_SPACE]
+        for letter in word:
             code = letter.encode()
-            parts += [code] if code in self._number else [bytes([byte]) for byte in code]
-        while True:
-            joined = [(self._number.get(a + b, len(self)), i) for i, (a, b) in enumerate(pairwise(parts))]
-            first, i = min(joined, default=(len(self), 0))
-            if first == len(self):
-                return [self._number[part] for part in parts]
+            parts += [code] if code in self.numbers else [bytes([byte]) for byte in code]
+        none = len(self.numbers)
+        while len(parts) > 1:
+            first, i = min((self.numbers.get(a + b, none), i) for i, (a, b) in enumerate(pairwise(parts)))
+            if first == none:
+                break
             parts[i : i + 2] = [parts[i] + parts[i + 1]]
+        return [self.numbers[part] for part in parts]
 
     def tree(self, words: Sequence[str], *, capital: bool) -> Node:
         """Every way to write `words`, numbered as they come; with `capital` as a sentence begins."""
