@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -151,8 +151,12 @@ class Percept:
     """Head -> slot -> the label that this slot's encoder reads alone, of heads that several slots serve."""
 
 
+WordedBy = Literal["lm", "rules"]
+"""Whose words an answer is in: the language model's, checked, or those of the rules."""
+
+
 class AnswerSource(StrEnum):
-    """Who worded the answer: the language model, a sentence from the percept, a refusal, or the memory."""
+    """What an answer is: the language model's, a sentence from the percept, a refusal, or of the memory."""
 
     LANGUAGE_MODEL = "language_model"
     FALLBACK = "fallback"
@@ -171,6 +175,7 @@ class Answer:
     reason: str = ""
     latency_ms: float = 0.0
     first_token_ms: float = 0.0
+    worded_by: WordedBy = "rules"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,10 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import ROOT, Mosquitto, free_port, wait_for
 
@@ -16,8 +18,11 @@ from edge_agent import cli_simulate
 from edge_agent import config as config_module
 from edge_agent.assembly import check
 from edge_agent.cli import main
+from edge_agent.cli_sensors import tail_line
 from edge_agent.config_sensors import Faults, SignalFaults
+from edge_agent.flow import FlowMeter
 from edge_agent.sensors.i2c import chips
+from edge_agent.types import Chunk
 
 SENSORS = """
 [[sensor]]
@@ -65,6 +70,17 @@ def test_chips_lists_every_chip(capsys):
     assert all(name in said for name in chips.NAMES)
 
 
+def test_a_bus_that_is_not_there_is_told_by_probe(capsys):
+    assert main(["sensors", "probe", "--bus", "77", "--json"]) == 0
+    (found,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert found["what"] == "there is no I2C bus /dev/i2c-77"
+    assert "raspi-config" in found["hint"]
+    assert main(["sensors", "probe", "--bus", "77"]) == 0
+    said = capsys.readouterr().out
+    assert "/dev/i2c-77" in said
+    assert "raspi-config" in said
+
+
 def test_an_unknown_name_is_answered_with_the_nearest(config: str, capsys):
     assert main(["sensors", "tail", "fone", "-c", config]) == 1
     said = capsys.readouterr().err
@@ -75,9 +91,11 @@ def test_an_unknown_name_is_answered_with_the_nearest(config: str, capsys):
 @pytest.mark.e2e
 def test_tail_shows_live_values(config: str, capsys):
     assert main(["sensors", "tail", "phone", "-c", config, "--duration", "1.5", "--json"]) == 0
-    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    first, *_, last = map(json.loads, capsys.readouterr().out.splitlines())
     assert last["rate_hz"] == pytest.approx(100, rel=0.1)
     assert 0 <= last["offset_ms"] < 100
+    assert last["gaps"] == 0
+    assert last["values"] != first["values"], "they are live"
     assert last["jitter_ms"] >= 0
     assert set(last["values"]) == {"acc_x", "acc_y", "acc_z", "gyro_x", "gyro_y", "gyro_z"}
     assert main(["sensors", "tail", "room", "-c", config, "--duration", "1.5"]) == 0
@@ -86,6 +104,44 @@ def test_tail_shows_live_values(config: str, capsys):
     assert "offset" not in said, "it fills no slot, so no window is cut of it"
     assert main(["sensors", "tail", "phone", "-c", config, "--duration", "1.2"]) == 0
     assert "  offset " in capsys.readouterr().out
+
+
+def test_a_line_of_tail_says_rate_jitter_gaps_and_the_newest_values():
+    meter, names = FlowMeter(), ["t", "h"]
+    times_ns = np.arange(0, 200, dtype=np.int64) * 10_000_000
+    times_ns[1::2] += 2_000_000  # 12 and 8 ms apart in turns
+    times_ns[100:] += 500_000_000
+    values = np.stack([np.arange(200), np.full(200, np.nan)], axis=1).astype(np.float32)
+    chunk = Chunk("room", times_ns + time.monotonic_ns() - int(times_ns[-1]), values, lost=3)
+    meter.add(chunk)
+    said = tail_line("room", names, meter, chunk, as_json=False)
+    flow = meter.flow(time.monotonic_ns())
+    assert flow.rate_hz == pytest.approx(199 / (199 * 0.01 + 0.502), abs=0.1)
+    assert said.strip().startswith(f"{flow.rate_hz:.1f} Hz  ")
+    assert f"jitter {flow.jitter_ms:6.2f} ms" in said
+    assert flow.jitter_ms == pytest.approx(np.std(np.diff(times_ns)) * 1e-6, rel=1e-6)
+    assert "gaps 1" in said
+    assert said.endswith("t 199  h nan")
+    told = json.loads(tail_line("room", names, meter, chunk, as_json=True))
+    assert told["values"] == {"t": 199.0, "h": None}
+    assert (told["sensor"], told["gaps"], told["lost"]) == ("room", 1, 3)
+    assert told["jitter_ms"] == pytest.approx(flow.jitter_ms, abs=1e-3)
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("slot", ["", 'slot = "imu_phone"'])
+def test_tail_counts_the_gaps_of_a_chip_that_comes_and_goes(slot: str, random_model: Path, tmp_path, capsys):
+    file = tmp_path / "edge-agent.toml"
+    faults = "faults = { disconnect_every_s = 1.0, disconnect_for_s = 0.4 }"
+    table = f"kind = 'i2c'\nname = 'phone'\nchip = 'mpu6050'\nbus = 'simulated'\n{slot}\n{faults}"
+    file.write_text(f"[model]\npath = '{random_model}'\n[[sensor]]\n{table}\n")
+    assert main(["sensors", "tail", "phone", "-c", str(file), "--duration", "4", "--json"]) == 0
+    seen = capsys.readouterr()
+    gaps = [json.loads(line)["gaps"] for line in seen.out.splitlines()]
+    assert gaps[0] == 0
+    assert gaps == sorted(gaps)
+    assert gaps[-1] >= 2
+    assert "offline: the chip does not answer" in seen.err
 
 
 @pytest.mark.e2e
@@ -107,9 +163,17 @@ def test_plot_draws_in_the_terminal_and_into_a_file(config: str, tmp_path: Path,
 
 @pytest.mark.e2e
 @pytest.mark.parametrize(
-    ("device", "what"), [("board", "firmware bridge"), ("gps", "gps"), ("ld06", "lidar ld06")]
+    ("device", "what", "kind"),
+    [
+        ("board", "firmware bridge at 115200", 'kind = "serial"'),
+        ("gps", "gps at 115200", 'kind = "gps"'),
+        ("ld06", "lidar ld06 at 115200", 'kind = "lidar", model = "ld06"'),
+        ("rplidar", "lidar rplidar_a1 at 115200", 'kind = "lidar", model = "rplidar_a1"'),
+    ],
 )
-def test_a_simulated_device_is_found_by_probing_its_port(device: str, what: str, tmp_path: Path, capsys):
+def test_a_simulated_device_is_found_by_probing_its_port(
+    device: str, what: str, kind: str, tmp_path: Path, capsys
+):
     link = tmp_path / "port"
     simulated = subprocess.Popen(
         [sys.executable, "-m", "edge_agent", "simulate", device, "--link", str(link), "--garbage-every", "3"],
@@ -120,7 +184,7 @@ def test_a_simulated_device_is_found_by_probing_its_port(device: str, what: str,
         assert main(["sensors", "probe", "--port", str(link), "--json"]) == 0
         (found,) = map(json.loads, capsys.readouterr().out.splitlines())
         assert found["what"].startswith(what), found
-        assert f'port = "{link}"' in found["hint"]
+        assert found["hint"].startswith(f'{kind}, port = "{link}"')
     finally:
         simulated.send_signal(signal.SIGINT)
         assert simulated.wait(10) == 0

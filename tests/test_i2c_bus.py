@@ -106,6 +106,25 @@ def test_a_stuck_bus_is_named_and_opened_again(bus, adapter):
     assert adapter.opened == 2
 
 
+def test_a_bus_that_was_unplugged_is_named_and_opened_anew_and_its_dead_file_is_closed(bus, adapter):
+    bus.read(ADDRESS, 1)
+    adapter.unplug()
+    with pytest.raises(OSError) as caught:
+        bus.read(ADDRESS, 1)
+    assert caught.value.errno == errno.ENODEV
+    for _ in range(buses.REOPEN_AFTER):
+        with pytest.raises(OSError):
+            bus.read(ADDRESS, 1)
+    with pytest.raises(SensorError, match="there is no I2C bus"):
+        bus.read(ADDRESS, 1)
+    assert adapter.files == 0
+    adapter.plug()
+    assert bus.read(ADDRESS, 1) == b"\0"
+    assert adapter.files == 1
+    bus.close()
+    assert adapter.files == 0
+
+
 def test_a_scan_finds_the_chips_and_nothing_else(bus, adapter):
     adapter.chips[0x77] = RegisterChip(ManualClock().monotonic_ns)
     assert bus.scan() == [ADDRESS, 0x77]

@@ -199,6 +199,13 @@ def test_a_device_that_falls_silent_is_opened_again():
     assert sensor.health.reconnects == 2
 
 
+def test_a_microphone_that_was_muted_for_a_while_was_not_lost():
+    device = Device()
+    sensor = MicrophoneSensor("mic", "audio", SystemClock(), open_stream=device.open)
+    assert len(take(sensor, 2)) == len(take(sensor, 2)) == 2
+    assert (device.opened, sensor.health.reconnects) == (2, 0)
+
+
 def test_without_portaudio_the_error_says_what_to_install(tmp_path):
     """In a process of its own, where the library sounddevice needs is not to be found."""
     (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')\n")
@@ -235,6 +242,33 @@ def test_a_device_that_does_not_exist_is_a_sensor_error():
     ):
         pass
     assert "sounddevice" in caught.value.hint
+
+
+HANGING = """
+import threading
+from edge_agent.sensors import portaudio
+
+class Hanging:
+    # As a stream whose sound server died while its client held shared memory.
+    def start(self): pass
+    def abort(self, ignore_errors): threading.Event().wait()
+    def close(self, ignore_errors): pass
+
+portaudio.CLOSE_S = 0.2
+for _ in range(2):
+    with portaudio._open("microphone", None, 16_000, lambda _library: Hanging()):
+        pass
+    print("closed", portaudio._open_streams, flush=True)
+"""
+
+
+@pytest.mark.skipif(bool(portaudio_missing()), reason="PortAudio is not installed")
+def test_a_stream_that_does_not_end_is_left_behind_and_holds_neither_the_next_nor_the_process():
+    ran = subprocess.run(
+        [sys.executable, "-c", HANGING], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert ran.stdout.splitlines() == ["closed 1", "closed 2"], "PortAudio is not begun anew under them"
+    assert "left behind" in ran.stderr
 
 
 @pytest.fixture

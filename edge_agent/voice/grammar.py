@@ -16,6 +16,7 @@ from edge_agent.memory.lexicon import Lexicon
 from edge_agent.perception.answer import topics_of
 from edge_agent.voice import accents, forms, labels_said, spelled, sphinx
 from edge_agent.voice.jsgf import Rules, rules_in
+from edge_agent.voice.sense import Sense
 
 NAME = "questions"
 _LETTERS = {"a_m": ("EY EH M",), "p_m": ("P IY EH M",)}
@@ -28,11 +29,15 @@ _MEASURED = (
 
 @dataclass(frozen=True, slots=True)
 class SpokenGrammar:
-    """`rules` are its sentences, `words` how each is said; `left_out` has what nobody knows how to say."""
+    """`rules` are its sentences, `words` how each is said; `left_out` has what nobody knows how to say.
+
+    `sense` knows which sentences can be answered, be they of the rules or not.
+    """
 
     rules: Rules
     words: sphinx.Pronunciations
     left_out: tuple[str, ...]
+    sense: Sense
 
     @property
     def jsgf(self) -> str:
@@ -55,7 +60,7 @@ def make_grammar(manifest: Manifest, slots: Collection[str], names: Iterable[str
     words |= spelled.pronunciations([word for word in said if word not in words])
     unknown = [word for word in said if word not in words]
     heard = {word: _ways(word, known) for word, known in words.items()}
-    return SpokenGrammar(rules.without(set(unknown)), heard, tuple(unknown))
+    return SpokenGrammar(rules.without(set(unknown)), heard, tuple(unknown), Sense(manifest, slots))
 
 
 def _ways(word: str, known: Iterable[str]) -> tuple[str, ...]:

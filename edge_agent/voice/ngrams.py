@@ -11,6 +11,10 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
+import numpy as np
+
+from edge_agent.voice.types import Float64
+
 ORDER = 3
 _BEGIN, _END = "<s>", "</s>"
 _NEVER = 1e-30
@@ -28,6 +32,52 @@ def arpa(sentences: Iterable[str]) -> str:
             back = f" {math.log10(left[gram]):.4f}" if gram in left else ""
             lines.append(f"{math.log10(likely[n][gram]):.4f} {' '.join(gram)}{back}")
     return "\n".join((*lines, "\n\\end\\\n"))
+
+
+class WordOrder:
+    """The same model, asked for every word at once. `words` begins with the end of a sentence, END.
+
+    A history is the last two words by number; BEGIN before the first, NONE for a word that is not known.
+    """
+
+    END, BEGIN, NONE = 0, -1, -2
+    _REMEMBERED = 2000
+
+    def __init__(self, sentences: Iterable[str]) -> None:
+        """Learn from sentences. Raises ValueError where there is none."""
+        likely, left = _probabilities(_counted(sentences))
+        self.words = (_END, *sorted(word for (word,) in likely[0] if word not in {_BEGIN, _END}))
+        self._number = {word: i for i, word in enumerate(self.words)} | {_BEGIN: self.BEGIN}
+        self._single = np.array([likely[0][word,] for word in self.words])
+        self._after: dict[tuple[int, ...], tuple[float, list[int], list[float]]] = {
+            self._numbers(history): (share, [], []) for history, share in left.items()
+        }
+        for grams in likely[1:]:
+            for gram, probability in grams.items():
+                _, followers, chances = self._after[self._numbers(gram[:-1])]
+                followers.append(self._number[gram[-1]])
+                chances.append(probability)
+        self._known: dict[tuple[int, int], Float64] = {}
+
+    def log_probabilities(self, history: tuple[int, int]) -> Float64:
+        """(words,) of what comes next; read only."""
+        if (found := self._known.get(history)) is None:
+            if len(self._known) >= self._REMEMBERED:
+                self._known.clear()
+            found = self._known[history] = np.log(self._chances(history))
+        return found
+
+    def _chances(self, history: tuple[int, int]) -> Float64:
+        chances = self._single
+        for known in (history[1:], history):
+            if (after := self._after.get(known)) is not None:
+                share, followers, own = after
+                chances = share * chances
+                chances[followers] = own
+        return chances
+
+    def _numbers(self, gram: Gram) -> tuple[int, ...]:
+        return tuple(self._number[word] for word in gram)
 
 
 def _counted(sentences: Iterable[str]) -> list[Counter[Gram]]:

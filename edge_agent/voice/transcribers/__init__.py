@@ -8,14 +8,19 @@ from typing import Literal, get_args
 
 from edge_agent.errors import VoiceError
 from edge_agent.voice.grammar import SpokenGrammar
+from edge_agent.voice.transcribers.moonshine import MoonshineTranscriber
 from edge_agent.voice.transcribers.pocketsphinx import PocketsphinxTranscriber
 from edge_agent.voice.transcribers.sherpa import SherpaTranscriber
 from edge_agent.voice.transcribers.vosk import VoskTranscriber
 from edge_agent.voice.transcribers.whispercpp import WhisperCppTranscriber
 from edge_agent.voice.types import Transcriber
 
-TranscriberName = Literal["pocketsphinx", "whisper.cpp", "vosk", "sherpa-onnx"]
+TranscriberName = Literal["moonshine", "pocketsphinx", "whisper.cpp", "vosk", "sherpa-onnx"]
 TRANSCRIBERS: tuple[TranscriberName, ...] = get_args(TranscriberName)
+_INCLUDED: dict[str, Callable[[SpokenGrammar], Transcriber]] = {
+    "moonshine": MoonshineTranscriber,
+    "pocketsphinx": PocketsphinxTranscriber,
+}
 _SUPPLIED: dict[str, Callable[[Path], Transcriber]] = {
     "whisper.cpp": WhisperCppTranscriber,
     "vosk": VoskTranscriber,
@@ -24,9 +29,9 @@ _SUPPLIED: dict[str, Callable[[Path], Transcriber]] = {
 
 
 def make_transcriber(name: TranscriberName, grammar: SpokenGrammar, model: Path | None = None) -> Transcriber:
-    """The recogniser of that name; `model` is what all but pocketsphinx need. Raises VoiceError."""
-    if name == "pocketsphinx":
-        return PocketsphinxTranscriber(grammar)
+    """The recogniser of that name; `model` is what those need that bring none. Raises VoiceError."""
+    if name in _INCLUDED:
+        return _INCLUDED[name](grammar)
     if name not in _SUPPLIED:
         raise VoiceError(f'there is no recogniser "{name}"', hint=f"choose one of {', '.join(TRANSCRIBERS)}")
     if model is None:
