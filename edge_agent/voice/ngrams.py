@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from itertools import groupby
 
 import numpy as np
 
@@ -48,15 +49,19 @@ class WordOrder:
         likely, left = _probabilities(_counted(sentences))
         self.words = (_END, *sorted(word for (word,) in likely[0] if word not in {_BEGIN, _END}))
         self._number = {word: i for i, word in enumerate(self.words)} | {_BEGIN: self.BEGIN}
+        shares = {self._numbers(history): share for history, share in left.items()}
         self._single = np.array([likely[0][word,] for word in self.words])
-        self._after: dict[tuple[int, ...], tuple[float, list[int], list[float]]] = {
-            self._numbers(history): (share, [], []) for history, share in left.items()
-        }
-        for grams in likely[1:]:
-            for gram, probability in grams.items():
-                _, followers, chances = self._after[self._numbers(gram[:-1])]
-                followers.append(self._number[gram[-1]])
-                chances.append(probability)
+        numbered = ((self._numbers(gram), chance) for grams in likely[1:] for gram, chance in grams.items())
+        grams = sorted((gram[:-1], gram[-1], chance) for gram, chance in numbered)
+        self._followers = np.array([follower for _, follower, _ in grams], np.int32)
+        self._chance = np.array([chance for _, _, chance in grams])
+        self._after: dict[tuple[int, ...], tuple[int, int, float]] = {}
+        """History -> from where to where its followers are, and the share that is left to others."""
+        at = 0
+        for history, same in groupby(grams, key=lambda gram: gram[0]):
+            count = len(list(same))
+            self._after[history] = at, at + count, shares[history]
+            at += count
         self._known: dict[tuple[int, int], Float64] = {}
 
     def log_probabilities(self, history: tuple[int, int]) -> Float64:
@@ -71,9 +76,9 @@ class WordOrder:
         chances = self._single
         for known in (history[1:], history):
             if (after := self._after.get(known)) is not None:
-                share, followers, own = after
+                start, stop, share = after
                 chances = share * chances
-                chances[followers] = own
+                chances[self._followers[start:stop]] = self._chance[start:stop]
         return chances
 
     def _numbers(self, gram: Gram) -> tuple[int, ...]:
