@@ -45,6 +45,12 @@ FAMILIES = (
     "widened twice after a look at which held-out families failed, so these are no longer untouched."
 )
 
+PAST = (
+    "A question about the past, in a wording that no training question had, with the kind of its answer and "
+    "the names of its facts. *Passes the check*: the device would say it; all else is worded by its rules. "
+    "*Right facts*: each is in it once and no other. *As asked*: the form taught for questions put like this."
+)
+
 
 def markdown(result: dict[str, Any]) -> str:
     """The whole report."""
@@ -74,6 +80,7 @@ def markdown(result: dict[str, Any]) -> str:
         "## Answers to wordings that no training question had",
         FAMILIES,
         *(_families(task, found) for task, found in result["families"].items()),
+        *_past(result.get("past")),
         *_curves(result.get("curves")),
         "## Calibration, on windows that were not trained on and are not in the scores above",
         table(("what", "value"), [(k, _value(v)) for k, v in _flat(result["calibration"])]),
@@ -175,6 +182,17 @@ def _families(task: str, families: dict[str, dict[str, float]]) -> str:
         for name, f in families.items()
     ]
     return f"### {task}\n\n" + table(("family", "asked", "as the head reads", "as it is"), rows)
+
+
+def _past(found: Any) -> list[str]:
+    if found is None:
+        return []
+    rows = [
+        (name, str(f["count"]), *(f"{f[figure]:.2f}" for figure in ("passes", "right_facts", "as_asked")))
+        for name, f in {"all": found["all"], **found["kinds"]}.items()
+    ]
+    head = ("kind of answer", "asked", "passes the check", "right facts", "as asked")
+    return [f"### past\n\n{PAST}\n\n{table(head, rows)}"]
 
 
 def _curves(curves: Any) -> list[str]:

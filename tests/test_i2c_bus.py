@@ -48,6 +48,11 @@ def test_sixteen_bit_registers_keep_what_is_written(register, data):
     assert registers.read(register, len(data)) == data
 
 
+def test_three_errors_are_those_of_a_flaky_wire():
+    """No acknowledgement, a bus error, arbitration lost (Documentation/i2c/fault-codes.rst)."""
+    assert {errno.EREMOTEIO, errno.EIO, errno.EAGAIN} == buses.FLAKY
+
+
 @pytest.mark.parametrize("number", sorted(buses.FLAKY))
 def test_a_flaky_exchange_is_repeated_and_counted(bus, adapter, number):
     adapter.fail_next = [number, number]
@@ -64,8 +69,9 @@ def test_one_that_goes_on_failing_is_given_up_with_the_kernels_errno(bus, adapte
     assert bus.read(ADDRESS, 1) == b"\0"
 
 
-def test_an_error_that_is_no_loose_wire_is_not_repeated(bus, adapter):
-    adapter.fail_next = [errno.EINVAL]
+@pytest.mark.parametrize("number", sorted(set(errno.errorcode) - buses.FLAKY))
+def test_an_error_that_is_no_loose_wire_is_not_repeated(bus, adapter, number):
+    adapter.fail_next = [number]
     with pytest.raises(OSError):
         bus.read(ADDRESS, 1)
     assert bus.counters.retries == 0
@@ -78,6 +84,15 @@ def test_after_repeated_failure_the_bus_is_opened_again(bus, adapter):
     assert bus.counters.reopened == 1
     bus.read(ADDRESS, 1)
     assert adapter.opened == 2
+
+
+def test_failures_count_only_in_a_row(bus, adapter):
+    for _ in range(2 * buses.REOPEN_AFTER):
+        with pytest.raises(OSError):
+            bus.read(0x41, 1)
+        bus.read(ADDRESS, 1)
+    assert bus.counters.failures == 2 * buses.REOPEN_AFTER
+    assert (bus.counters.reopened, adapter.opened) == (0, 1)
 
 
 def test_a_stuck_bus_is_named_and_opened_again(bus, adapter):
@@ -147,18 +162,19 @@ def test_two_threads_never_interleave_their_exchanges(adapter):
     class Slow(SimulatedAdapter):
         def i2c_rdwr(self, *messages):
             inside.append(1)
+            threading.Event().wait(0.001)  # another thread would come in meanwhile
             overlaps.append(len(inside))
             super().i2c_rdwr(*messages)
             inside.pop()
 
     bus = I2CBus("x", Slow(adapter.chips).open)
-    threads = [threading.Thread(target=lambda: [bus.read(ADDRESS, 1) for _ in range(200)]) for _ in range(4)]
+    threads = [threading.Thread(target=lambda: [bus.read(ADDRESS, 1) for _ in range(20)]) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert max(overlaps) == 1
-    assert bus.counters.exchanges == 800
+    assert bus.counters.exchanges == 80
 
 
 @pytest.mark.parametrize(("given_bus", "path"), [(1, "/dev/i2c-1"), ("/dev/i2c-20", "/dev/i2c-20")])

@@ -102,14 +102,25 @@ def test_the_sound_arrives_whole_at_the_slots_rate_and_on_time(rate_hz):
     assert NS_PER_S - 2e8 < times[0] < NS_PER_S + 2e8
 
 
-def shape(sensor_rate_hz, arrivals_ns, dropped=None):
+@pytest.mark.parametrize("rate_hz", [44_100, 48_000, 96_000])
+def test_what_the_slots_rate_cannot_hold_is_filtered_out(rate_hz):
+    """12 kHz: of every third sample alone it would be heard as 4 kHz."""
+    made = shape(rate_hz, 10 * NS_PER_S + np.arange(1, 41) * 0.05 * NS_PER_S, tone_hz=12_000.0)
+    values = np.concatenate([values for _, values, _ in made])[2000:-2000]
+    assert len(values) > 20_000
+    assert np.abs(values).max() < 0.01
+
+
+def shape(sensor_rate_hz, arrivals_ns, dropped=None, tone_hz=440.0):
     shaper = microphone._Shaper(sensor_rate_hz, 16_000)
     n = round(sensor_rate_hz * 0.05)
+    sound = tone(n * len(arrivals_ns), sensor_rate_hz, tone_hz)
     made = []
     first_sample = 0
     for k, end_ns in enumerate(arrivals_ns):
         first_sample += 0 if dropped is None else dropped[k]
-        block = microphone._Block(tone(n, sensor_rate_hz).tobytes(), int(end_ns), False, k, first_sample)
+        part = sound[k * n : (k + 1) * n]
+        block = microphone._Block(part.tobytes(), int(end_ns), False, k, first_sample)
         made.append(shaper.shape(block))
         first_sample += n
     return made

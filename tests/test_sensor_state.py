@@ -98,6 +98,9 @@ def test_the_state_of_every_sensor_says_how_it_flows_and_what_it_lacks(
     assert lost["missing_channels"] == ["latitude", "longitude", "altitude", "speed", "course", "hdop"]
     assert lost["values"]["latitude"] is None
     assert not any(key.startswith("clock_") for key in states["gps"])
+    assert (states["gps"]["fix_quality"], lost["fix_quality"]) == (1, 0)
+    assert -0.5 < states["gps"]["utc_offset_s"] < 0
+    assert not any(key in states["phone"] for key in ("fix_quality", "utc_offset_s"))
     assert states["gps"]["values"]["latitude"] == pytest.approx(LATITUDE, abs=1e-12)
     assert states["gps"]["values"]["longitude"] == pytest.approx(LONGITUDE, abs=1e-12)
 

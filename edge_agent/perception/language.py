@@ -107,8 +107,8 @@ class LanguageModel:
         )
 
     def _grammar(self, first: int) -> Grammar | None:
-        """A fresh grammar where the answer begins as JSON."""
-        begins = self.llama.piece(first).lstrip().startswith(b"{")
+        """A fresh grammar where the answer begins as JSON; `{summary}` and other places do not."""
+        begins = self.llama.piece(first).lstrip().startswith(b'{"')
         return self.llama.grammar(self._call_grammar) if begins and self._call_grammar else None
 
     def _condition(self, conditioning: Conditioning) -> None:
