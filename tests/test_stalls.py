@@ -41,8 +41,8 @@ AWAY_S = 10.0
 MOST_JITTER_MS = 60.0
 PERIODS_HZ = {"room": 4, "heat": 10}
 """Chips that are read so often."""
-MOST_LOST = {"room": 0, "heat": 1}
-"""On a busy machine one of the reads may be late by 200 ms, but not by 300."""
+MOST_LOST = {"room": 0, "heat": 2}
+"""On a busy machine one of the reads may be late by up to 300 ms; one that waits for 400 ms loses three."""
 DISK_BYTES = 65_536
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
 STATE = f"{NODE}/sensor/{{}}/state"
@@ -239,11 +239,13 @@ def test_a_language_model_that_is_busy_for_a_minute_delays_no_sensor(
         listener.wait(f"{NODE}/health", lambda m: m["language"]["ready"])
         worker = language_worker(agent)
         worker.send_signal(signal.SIGSTOP)
-        listener.send(f"{NODE}/cmd/ask", {"question": "what do you hear?", "id": "asked"})
-        undelayed(listener, before, BUSY_S)
-        percepts = [m["sequence"] for m in listener.on(f"{NODE}/percept")]
-        assert listener.on(f"{NODE}/answer/asked") == []
-        worker.send_signal(signal.SIGCONT)
+        try:
+            listener.send(f"{NODE}/cmd/ask", {"question": "what do you hear?", "id": "asked"})
+            undelayed(listener, before, BUSY_S)
+            percepts = [m["sequence"] for m in listener.on(f"{NODE}/percept")]
+            assert listener.on(f"{NODE}/answer/asked") == []
+        finally:
+            worker.send_signal(signal.SIGCONT)
         listener.wait(f"{NODE}/answer/asked", timeout_s=30)
         longest_ms = max(m["latency_ms"] for m in listener.on(f"{NODE}/answer"))  # or of a sentence unasked
         health = listener.on(f"{NODE}/health")[-1]
