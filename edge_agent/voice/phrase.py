@@ -14,7 +14,7 @@ import numpy as np
 from edge_agent.errors import VoiceError
 from edge_agent.types import Float32
 from edge_agent.voice.pieces import Spelling
-from edge_agent.voice.speech_network import END, Said, Sound, SpeechNetwork
+from edge_agent.voice.speech_network import Said, Sound, SpeechNetwork
 from edge_agent.voice.types import RATE_HZ
 
 LEAST_LETTERS = 8
@@ -39,7 +39,7 @@ class NetworkPhrase:
             )
         self._network = network
         self._forms = _forms(network, words)
-        self._ends = [END, *network.pieces.ends, *network.pieces.pauses]
+        self._most = _UNLIKELY + _UNLIKELY_PIECE * min(map(len, self._forms))
         self._last = np.zeros(0, np.float32)
         self._new = 0
 
@@ -63,18 +63,18 @@ class NetworkPhrase:
     def _is_said(self) -> bool:
         sound, said, likely = self._network.listen(self._last)
         costs = [self._cost(sound, said, likely, pieces) for pieces in self._forms]
-        least = -np.logaddexp.reduce([-cost for cost in costs])
-        return bool(least <= _UNLIKELY + _UNLIKELY_PIECE * min(map(len, self._forms)))
+        return bool(-np.logaddexp.reduce([-cost for cost in costs]) <= self._most)
 
     def _cost(self, sound: Sound, said: Said, likely: Float32, pieces: list[int]) -> float:
         """Minus the log probability of the phrase written in these pieces; infinite where it is hopeless."""
         cost = 0.0
         for piece in pieces:
             cost -= float(likely[piece])
-            if cost > _UNLIKELY + _UNLIKELY_PIECE * len(pieces):
+            if cost > self._most:
                 return np.inf
-            said, likely = self._network.go_on(sound, [(said, piece)])[0]
-        return cost - float(np.logaddexp.reduce(likely[self._ends]))
+            if piece is not pieces[-1]:
+                said, likely = self._network.go_on(sound, [(said, piece)])[0]
+        return cost
 
 
 def _forms(network: SpeechNetwork, words: list[str]) -> list[list[int]]:
@@ -84,7 +84,7 @@ def _forms(network: SpeechNetwork, words: list[str]) -> list[list[int]]:
     for begun, paused, named in product((True, False), repeat=3):
         pieces = spelling.of(words[0].capitalize() if begun else words[0])
         if paused and len(words) > 1:
-            pieces += network.pieces.pauses
+            pieces += network.pieces.pauses[-1:]
         for word in words[1:]:
             pieces += spelling.of(word.capitalize() if named else word)
         if pieces not in found:

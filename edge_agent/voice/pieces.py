@@ -16,6 +16,8 @@ from edge_agent.errors import VoiceError
 from edge_agent.voice.types import Int64
 
 _SPACE = "\u2581".encode()
+_BYTES = 3 + 256
+"""The pieces that are one byte each, for what has no other, and those before them that are no text."""
 _CAPITAL = frozenset({
     "i", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "january", "february",
     "march", "april", "may", "june", "july", "august", "september", "october", "november", "december",
@@ -46,9 +48,10 @@ class Pieces:
         self._data = b"".join(pieces)
         self._stops = np.cumsum([0, *map(len, pieces)], dtype=np.int32)
         self.starts = np.array([piece.startswith(_SPACE) for piece in pieces])
-        numbers = Spelling(self).numbers
-        self.ends = tuple(numbers[mark] for mark in (b"?", b".", b"!"))
-        self.pauses = (numbers[b","],)
+        if len(pieces) <= _BYTES:
+            raise VoiceError("the vocabulary of the speech network is cut off")
+        self.ends = tuple(i for i, piece in enumerate(pieces) if piece in {b"?", b".", b"!"})
+        self.pauses = tuple(i for i, piece in enumerate(pieces) if piece == b",")
 
     def __len__(self) -> int:
         return len(self._stops) - 1
@@ -69,7 +72,8 @@ class Spelling:
     """
 
     def __init__(self, pieces: Pieces) -> None:
-        self.numbers = {pieces[i]: i for i in reversed(range(len(pieces))) if pieces[i]}
+        usual = {pieces[i]: i for i in reversed(range(_BYTES, len(pieces)))}
+        self.numbers = {pieces[i]: i for i in range(_BYTES) if pieces[i]} | usual
 
     def of(self, word: str) -> list[int]:
         """A word and the space before it in pieces."""
