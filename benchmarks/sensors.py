@@ -2,7 +2,7 @@
 
 I2C reads go through the real bus class to simulated chips, so they are the price of our side: on real
 hardware the wire adds its own (at 400 kHz about 23 us a byte). The row of a chip holds the simulated chip as
-well; simulated serial devices are processes of their own and are not counted.
+well; what is at a port, a sound server or a broker is a process of its own and is not counted.
 """
 
 from __future__ import annotations
@@ -11,26 +11,19 @@ import argparse
 import resource
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Self
 
 import numpy as np
 
 from benchmarks import bridge
+from benchmarks.sensor_devices import CLOCK, DEVICES, NotHereError, chip
 from benchmarks.timing import DEFAULT_MODEL, verdict
-from edge_agent import config
 from edge_agent import manifest as manifests
-from edge_agent.assembly import make_sensors
-from edge_agent.cli_simulate import SERIAL
-from edge_agent.clock import ManualClock, SystemClock
-from edge_agent.config_sensors import I2cSensor
-from edge_agent.sensors.i2c import chips
-from edge_agent.sensors.i2c.build import I2cBuilder
+from edge_agent.clock import ManualClock
 from edge_agent.sensors.i2c.bus import I2CBus
 from edge_agent.sensors.simulated_chips.chip import RegisterChip, SimulatedAdapter
 from edge_agent.stages import Acquisition
@@ -41,10 +34,18 @@ TWELVE = (
     "mpu6050", "icm20948", "lsm6dsox", "bno055", "amg8833", "d6t", "vl53l0x", "mpr121", "bme280", "sht31",
     "bh1750", "scd41",
 )  # fmt: skip
+"""As many chips as one board may carry."""
+MODALITIES = {
+    "imu": "icm20948", "capacitance": "mpr121", "lidar": "ld06", "thermal": "mlx90640", "depth": "vl53l5cx",
+    "video": "film", "gps": "gps", "gaze": "eyes", "audio": "microphone", "camera": "camera", "pose": "hand",
+    "image": "pictures",
+}  # fmt: skip
+"""One sensor of each modality, the most that is read: frames of pixels rather than single numbers."""
 TARGET_TWELVE_PERCENT = 60.0
 START_UP_S = 2.0
 """Resets, calibration, the first turn of a scanner."""
-CLOCK = SystemClock()
+LONG_START_UP_S = 5.0
+"""The same for a VL53L5CX, whose driver sends its firmware first."""
 
 
 def cpu_s() -> float:
@@ -84,49 +85,6 @@ def windows_per_second(seconds: float) -> float:
     return count / spent_s
 
 
-def chip(name: str) -> Sensor:
-    """A simulated chip on a bus of its own: some share an address."""
-    settings = I2cSensor(kind="i2c", name=name, chip=name, bus="simulated")
-    return I2cBuilder(CLOCK).make(settings, None)
-
-
-def configured(table: str) -> Sensor:
-    """The sensor of a `[[sensor]]` table."""
-    settings = config.loads(f'[model]\npath = "{DEFAULT_MODEL}"\n[[sensor]]\n{table}', Path())
-    (sensor,) = make_sensors(settings, manifests.read(DEFAULT_MODEL), CLOCK)
-    return sensor
-
-
-@contextmanager
-def serial(name: str) -> Iterator[Sensor]:
-    """The sensor of a simulated serial device."""
-    with tempfile.TemporaryDirectory() as folder:
-        port = Path(folder) / "port"
-        command = [sys.executable, "-m", "edge_agent", "simulate", name, "--link", str(port)]
-        device = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            while not port.exists():
-                time.sleep(0.1)
-            table = SERIAL[name].replace(", ", "\n")
-            yield configured(f'name = "{name}"\nport = "{port}"\n{table}')
-        finally:
-            device.terminate()
-            device.wait()
-
-
-@contextmanager
-def camera() -> Iterator[Sensor]:
-    """Ten JPEG images a second of 640 x 480, brought to 160 x 120."""
-    import cv2
-
-    rng = np.random.default_rng(1)
-    with tempfile.TemporaryDirectory() as folder:
-        for i in range(10):
-            coarse = rng.integers(0, 256, (12, 16, 3), np.uint8)
-            cv2.imwrite(f"{folder}/{i}.jpg", cv2.resize(coarse, (640, 480)))
-        yield configured(f'kind = "camera"\nname = "camera"\nsource = "{folder}"')
-
-
 class Running:
     """Sensors in threads of their own, as the agent runs them."""
 
@@ -150,33 +108,46 @@ class Running:
         return [stage.chunks.take_all() for stage in self.stages]
 
 
-def percent_of_a_core(sensors: list[Sensor], seconds: float) -> tuple[float, float]:
-    """(percent, samples a second) of all together."""
+def percent_of_a_core(
+    sensors: list[Sensor], seconds: float, start_up_s: float = START_UP_S
+) -> tuple[float, list[float]]:
+    """(percent of all together, samples a second of each)."""
     with Running(sensors) as running:
-        time.sleep(START_UP_S)
+        time.sleep(start_up_s)
         running.take()
-        begun_s, used_s, count = time.monotonic(), cpu_s(), 0
+        begun_s, used_s, counts = time.monotonic(), cpu_s(), [0] * len(sensors)
         while time.monotonic() - begun_s < seconds:
             time.sleep(0.25)
-            count += sum(len(chunk.times_ns) for chunks in running.take() for chunk in chunks)
+            for i, chunks in enumerate(running.take()):
+                counts[i] += sum(len(chunk.times_ns) for chunk in chunks)
         passed_s = time.monotonic() - begun_s
-        return 100 * (cpu_s() - used_s) / passed_s, count / passed_s
+        return 100 * (cpu_s() - used_s) / passed_s, [count / passed_s for count in counts]
 
 
 def each_alone(seconds: float) -> None:
     """Print the samples and the cost of every sensor at its native rate."""
+    for name, device in DEVICES.items():
+        try:
+            with device() as sensor:
+                percent, (rate_hz,) = percent_of_a_core([sensor], seconds, LONG_START_UP_S)
+        except NotHereError as error:
+            print(f"  {name:<10} not measured: {error}", flush=True)
+        else:
+            print(f"  {name:<10} {rate_hz:7.1f} samples/s  {percent:5.1f} % of one core", flush=True)
 
-    def row(name: str, sensor: Sensor) -> None:
-        percent, rate_hz = percent_of_a_core([sensor], seconds)
-        print(f"  {name:<10} {rate_hz:7.1f} samples/s  {percent:5.1f} % of one core", flush=True)
 
-    for name in chips.NAMES:
-        row(name, chip(name))
-    for name in SERIAL:
-        with serial(name) as sensor:
-            row(name, sensor)
-    with camera() as sensor:
-        row("camera", sensor)
+def one_of_each(seconds: float) -> bool:
+    """Print what a sensor of each modality cost together; False where that is too much."""
+    with ExitStack() as stack:
+        try:
+            sensors = [stack.enter_context(DEVICES[name]()) for name in MODALITIES.values()]
+        except NotHereError as error:
+            print(f"  one sensor of each modality: not measured: {error}")
+            return True
+        percent, rates_hz = percent_of_a_core(sensors, seconds, LONG_START_UP_S)
+    if silent := [name for name, hz in zip(MODALITIES, rates_hz, strict=True) if not hz]:
+        raise RuntimeError(f"the measurement is void: nothing came of {', '.join(silent)}")
+    return verdict("one of each modality, no inference", percent, TARGET_TWELVE_PERCENT, "% of one core")
 
 
 def jitter_p99_ms(seconds: float) -> float:
@@ -226,8 +197,8 @@ def main() -> int:
     beside = beside_the_language_model(lambda: jitter_p99_ms(seconds))
     print(f"  sampling jitter p99 at 100 Hz: {alone:.2f} ms alone, {beside:.2f} ms beside the language model")
     percent, _ = percent_of_a_core([chip(name) for name in TWELVE], seconds)
-    kept = verdict("twelve sensors, no inference", percent, TARGET_TWELVE_PERCENT, "% of one core")
-    return 0 if kept else 1
+    kept = verdict("twelve chips, no inference", percent, TARGET_TWELVE_PERCENT, "% of one core")
+    return 0 if one_of_each(seconds) and kept else 1
 
 
 if __name__ == "__main__":

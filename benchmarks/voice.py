@@ -21,13 +21,15 @@ import numpy as np
 
 from benchmarks.timing import DEFAULT_MODEL
 from benchmarks.voice_intent import Intents
-from benchmarks.voice_questions import HELD_OUT, SLOTS, TUNING
+from benchmarks.voice_questions import BLIND, HELD_OUT, SLOTS, TUNING
 from benchmarks.voice_sound import AMERICAN, SPEEDS_WPM, VOICES, Noise, recording, spoken, with_digit
 from edge_agent import manifest as manifests
 from edge_agent.types import Float32
 from edge_agent.voice.grammar import make_grammar
+from edge_agent.voice.phrase import NetworkPhrase
+from edge_agent.voice.speech_network import SpeechNetwork
 from edge_agent.voice.transcribers import make_transcriber
-from edge_agent.voice.types import RATE_HZ, Transcriber
+from edge_agent.voice.types import RATE_HZ, Transcriber, WakePhrase
 from edge_agent.voice.wake import PocketsphinxWake
 
 DATA = Path(os.environ.get("EDGE_AGENT_DATA", Path(__file__).parents[1].parent / "shared" / "data"))
@@ -35,6 +37,7 @@ SNRS_DB = (None, 20, 10, 5)
 TARGET_INTENT = {None: 0.95, 10: 0.85}
 TARGET_P95_S = 1.0
 PHRASE = "hey computer"
+QUESTIONS = {"held-out": HELD_OUT, "blind": BLIND, "tuning": TUNING}
 _BLOCK = 512
 _DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 Clip = tuple[str, str, Float32]
@@ -124,9 +127,8 @@ def without_phrase(minutes: float, noise: Noise) -> Iterator[Float32]:
             return
 
 
-def wakes(minutes: float, noise: Noise, threshold: float | None) -> dict[str, Any]:
+def wakes(wake: WakePhrase, minutes: float, noise: Noise) -> dict[str, Any]:
     """How often the phrase is heard where it is said, and where it is not."""
-    wake = PocketsphinxWake(PHRASE) if threshold is None else PocketsphinxWake(PHRASE, threshold)
     result: dict[str, Any] = {"phrase": PHRASE}
     calls = [spoken(PHRASE, voice, wpm) for voice in VOICES for wpm in SPEEDS_WPM]
     for snr_db in SNRS_DB:
@@ -145,7 +147,7 @@ def wakes(minutes: float, noise: Noise, threshold: float | None) -> dict[str, An
             "cpu_share": (time.process_time() - cpu) / (hours * 3600)}  # fmt: skip
 
 
-def fed(wake: PocketsphinxWake, sound: Float32) -> int:
+def fed(wake: WakePhrase, sound: Float32) -> int:
     """How often it wakes."""
     return sum(wake.feed(sound[i : i + _BLOCK]) for i in range(0, len(sound), _BLOCK))
 
@@ -162,17 +164,19 @@ def main() -> int:
     parser.add_argument("--model", type=Path, default=DEFAULT_MODEL)
     parser.add_argument("--json", action="store_true", help="one line of JSON")
     parser.add_argument("--quick", action="store_true", help="every fifth question, three minutes of noise")
-    parser.add_argument("--tuning", action="store_true", help="the questions that the grammar was tuned on")
+    parser.add_argument("--transcriber", choices=("moonshine", "pocketsphinx"), default="moonshine")
+    parser.add_argument("--questions", choices=sorted(QUESTIONS), default="held-out", help="which of them")
     parser.add_argument("--all-slots", action="store_true", help="with every sensor that the model knows")
     parser.add_argument("--only", choices=("questions", "digits", "wake"), help="one part")
-    parser.add_argument("--threshold", type=float, help="of the wake phrase")
     parser.add_argument("--verbose", action="store_true", help="print each question that went wrong")
     options = parser.parse_args()
     known = manifests.read(options.model)
     slots = tuple(slot.name for slot in known.slots) if options.all_slots else SLOTS
     empty_mib, began = rss_mib(), time.process_time()
     grammar = make_grammar(known, slots)
-    transcriber = make_transcriber("pocketsphinx", grammar)
+    network = SpeechNetwork() if options.transcriber == "moonshine" else None
+    wake = NetworkPhrase(network, PHRASE) if network else PocketsphinxWake(PHRASE)
+    transcriber = make_transcriber(options.transcriber, grammar, network=network)
     result: dict[str, Any] = {
         "words": len(grammar.words),
         "load_cpu_s": time.process_time() - began,
@@ -181,7 +185,7 @@ def main() -> int:
     step = 5 if options.quick else 1
     wanted = {options.only} if options.only else {"questions", "digits", "wake"}
     if "questions" in wanted:
-        clips = ask((TUNING if options.tuning else HELD_OUT)[::step])
+        clips = ask(QUESTIONS[options.questions][::step])
         for snr_db in SNRS_DB:
             noisy = [
                 (said, voice, sound if snr_db is None else noise.added(sound, snr_db, i))
@@ -194,7 +198,7 @@ def main() -> int:
     result["rss_mib"] = rss_mib()
     result["rss_mib_before"] = empty_mib
     if "wake" in wanted:
-        result["wake"] = wakes(3 if options.quick else 30, noise, options.threshold)
+        result["wake"] = wakes(wake, 3 if options.quick else 30, noise)
     if options.json:
         print(json.dumps(result))
     else:

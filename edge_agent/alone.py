@@ -6,12 +6,41 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
 
 from edge_agent.errors import ConfigurationError
-from edge_agent.sensors.simulated_serial import SimulatedSerial
 from edge_agent.stages import Acquisition
 from edge_agent.threads import begin, join, signals
 from edge_agent.types import Chunk, Clock, Sensor
+
+
+class Device(Protocol):
+    """What runs until it is stopped, and fails when it is told to, from any thread."""
+
+    def run(self, stop: threading.Event) -> None:
+        """Play until `stop`."""
+        ...
+
+    def garbage(self, size: int) -> None:
+        """Say `size` bytes that mean nothing."""
+        ...
+
+    def drop_frames(self, count: int) -> None:
+        """Lose so many of what it says next."""
+        ...
+
+    def spoil_frames(self, count: int) -> None:
+        """Get so many of what it says next wrong."""
+        ...
+
+    def unplug(self) -> None:
+        """Be away."""
+        ...
+
+    def plug(self) -> None:
+        """Be back."""
+        ...
+
 
 TICK_S = 0.25
 """How often what came is handed on."""
@@ -41,7 +70,7 @@ def live(sensor: Sensor, clock: Clock, duration_s: float) -> Iterator[list[Chunk
         raise faults[0]
 
 
-def play(device: SimulatedSerial, faults: Mapping[Callable[[], None], float], duration_s: float) -> None:
+def play(device: Device, faults: Mapping[Callable[[], None], float], duration_s: float) -> None:
     """Run a simulated device until SIGINT, or for `duration_s` if not 0; each fault comes again and again.
 
     A device that a fault has unplugged is plugged in again after UNPLUGGED_S.

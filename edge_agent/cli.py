@@ -78,7 +78,7 @@ def parser() -> argparse.ArgumentParser:
     _add_check(commands)
     _add_models(commands)
     cli_sensors.add(commands, _add, _config_option)
-    cli_simulate.add(commands, _add)
+    cli_simulate.add(commands, _add, _config_option)
     cli_record.add(commands, _add, _config_option)
     cli_teach.add(commands, _add, _config_option)
     cli_memory.add(commands, _add, _config_option)

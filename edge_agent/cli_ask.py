@@ -74,7 +74,9 @@ def explain(reply: dict[str, Any]) -> str:
         for fact in reply["evidence"]
         if isinstance(fact.get("probability"), int | float)
     ]
-    parts = [reply["source"].replace("_", " "), f"{reply['latency_ms'] or 0:.0f} ms", *facts]
+    source = reply["source"].replace("_", " ")
+    by = ", worded by the language model" if (source, reply.get("worded_by")) == ("memory", "lm") else ""
+    parts = [f"{source}{by}", f"{reply['latency_ms'] or 0:.0f} ms", *facts]
     if reply["reason"]:
         parts.insert(1, reply["reason"])
     return f"({', '.join(parts)})" + (" simulated" if reply["simulated"] else "")

@@ -193,6 +193,9 @@ class MemorySettings(Frozen):
     max_bytes: int = Field(
         134_217_728, ge=1_048_576, description="bytes above which the oldest is forgotten earlier"
     )
+    worded_by_lm: bool = Field(
+        True, description="whether the language model words the answers, from the names of their facts"
+    )
     time_zone: str | None = Field(None, description='for example "Europe/Berlin"; default: the system\'s')
 
     @field_validator("time_zone")

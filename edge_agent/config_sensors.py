@@ -90,12 +90,33 @@ class MicrophoneSensor(_One):
     )
 
 
+class Disturbance(Frozen):
+    """What goes wrong with whatever is simulated; default: nothing."""
+
+    noise: float = Field(0.0, ge=0, description="standard deviation added to what it measures, in its units")
+    stuck_after_s: float = Field(0.0, ge=0, description="from then on it measures the same; 0: never")
+    disconnect_every_s: float = Field(0.0, ge=0, description="it vanishes so often; 0: never")
+    disconnect_for_s: float = Field(1.0, gt=0, description="and comes back after so long")
+
+    def away(self, seconds: float) -> bool:
+        """Whether it has vanished, so long after its beginning."""
+        period_s = self.disconnect_every_s + self.disconnect_for_s
+        return self.disconnect_every_s > 0 and seconds % period_s > self.disconnect_every_s
+
+
+class SignalFaults(Disturbance):
+    """Of an invented signal."""
+
+    drop_share: float = Field(0.0, ge=0, le=1, description="share of chunks that are lost")
+
+
 class SimulatedSensor(_OneSlot):
     """An invented signal, marked as simulated in everything that comes of it."""
 
     kind: Literal["simulated"]
     label: str | None = Field(None, min_length=1, description="what to imitate; default: each label in turn")
     period_s: float = Field(6.0, ge=0.5, le=3600, description="seconds of each label when they take turns")
+    faults: SignalFaults = Field(default_factory=SignalFaults, description="what goes wrong with it")
 
     @property
     def invented(self) -> bool:
@@ -103,15 +124,11 @@ class SimulatedSensor(_OneSlot):
         return True
 
 
-class Faults(Frozen):
-    """What goes wrong with a simulated chip; default: nothing."""
+class Faults(Disturbance):
+    """Of a simulated chip."""
 
-    noise: float = Field(0.0, ge=0, description="standard deviation added to what it measures, in its units")
-    stuck_after_s: float = Field(0.0, ge=0, description="from then on it measures the same; 0: never")
     nack_share: float = Field(0.0, ge=0, le=1, description="share of transactions not acknowledged")
     flip_share: float = Field(0.0, ge=0, le=1, description="share of reads in which one bit is wrong")
-    disconnect_every_s: float = Field(0.0, ge=0, description="it vanishes from the bus so often; 0: never")
-    disconnect_for_s: float = Field(1.0, gt=0, description="and comes back after so long")
 
 
 class I2cSensor(_One):

@@ -8,7 +8,8 @@ from pydantic import Field, model_validator
 
 from edge_agent.config_types import FilePath, Frozen, Name
 
-TranscriberName = Literal["pocketsphinx", "whisper.cpp", "vosk", "sherpa-onnx"]
+TranscriberName = Literal["moonshine", "pocketsphinx", "whisper.cpp", "vosk", "sherpa-onnx"]
+_WITH_A_MODEL = ("moonshine", "pocketsphinx")
 SynthesiserName = Literal["espeak-ng", "piper"]
 
 
@@ -40,9 +41,9 @@ class VoiceSettings(Frozen):
         "stop talking", max_length=80, description='what ends an answer that is being spoken; "": nothing'
     )
     button: Button | None = Field(None, description="table [voice.button]; default: no button")
-    transcriber: TranscriberName = Field("pocketsphinx", description="what turns speech into words")
+    transcriber: TranscriberName = Field("moonshine", description="what turns speech into words")
     transcriber_model: FilePath | None = Field(
-        None, description="the recogniser's model; pocketsphinx has its own"
+        None, description="the recogniser's model; moonshine and pocketsphinx bring their own"
     )
     synthesiser: SynthesiserName = Field("espeak-ng", description="what speaks")
     synthesiser_model: FilePath | None = Field(None, description="the model of piper")
@@ -64,7 +65,7 @@ class VoiceSettings(Frozen):
 
     @model_validator(mode="after")
     def _models(self) -> VoiceSettings:
-        if self.transcriber != "pocketsphinx" and self.transcriber_model is None:
+        if self.transcriber not in _WITH_A_MODEL and self.transcriber_model is None:
             raise ValueError(f'transcriber = "{self.transcriber}" needs transcriber_model beside it')
         if self.synthesiser == "piper" and self.synthesiser_model is None:
             raise ValueError('synthesiser = "piper" needs synthesiser_model beside it')

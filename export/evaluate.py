@@ -17,7 +17,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from tqdm import tqdm
 
 from edge_agent.perception.pipeline import Pipeline
-from export import curve_plots, curves, parity, plots, report
+from export import curve_plots, curves, parity, past_scores, plots, report
 from export.calibrate import calibrate
 from export.catalog import HEADS, HeadSpec
 from export.controls import Controls, Gate, text_only
@@ -62,6 +62,7 @@ def evaluate(
         }
         gates = {name: _gates(name, c, scores) for name, c in tqdm(controls.items(), desc="controls")}
         families = {name: c.families() for name, c in tqdm(controls.items(), desc="families")}
+        past = past_scores.measure(language, [r.percept for found in readings.values() for r in found], seed)
     finally:
         language.close()
     result = {
@@ -72,6 +73,7 @@ def evaluate(
         "numbers": {h.name: numbers(pipeline, h, data) for h in HEADS.values() if h.regression},
         "gates": {t: [asdict(g) | {"passed": g.passed} for g in found] for t, found in gates.items()},
         "families": families,
+        "past": past,
         "control_norms": _control_norms([r for found in readings.values() for r in found[:50]]),
         "conformal": {name: conformal(found, name) for name, found in readings.items() if name in HEADS},
         "calibration": calibrate(trained.student.adapter.fused, trained.groups, scalings(runs)),

@@ -46,6 +46,15 @@ FAMILIES = (
     "widened twice after a look at which held-out families failed, so these are no longer untouched."
 )
 
+PAST_FIGURES = ("free", "right_facts", "held", "as_asked")
+PAST = (
+    "A question about the past, in a wording that no training question had, with the kind of its answer and "
+    "the names of its facts. *Passes freely*: what the model writes with nothing to hold it would pass the "
+    "device's check; *right facts*: it has each fact once and no other. *Passes*: so does what it writes on "
+    "the device, held to the three forms of the kind while it writes, as it is to a call of a tool; *as "
+    "asked*: that is the form taught for questions put like this. What does not pass is worded by the rules."
+)
+
 
 def markdown(result: dict[str, Any]) -> str:
     """The whole report."""
@@ -75,6 +84,7 @@ def markdown(result: dict[str, Any]) -> str:
         "## Answers to wordings that no training question had",
         FAMILIES,
         *(_families(task, found) for task, found in result["families"].items()),
+        *_past(result.get("past")),
         *_curves(result.get("curves")),
         "## Calibration, on windows that were not trained on and are not in the scores above",
         table(("what", "value"), [(k, _value(v)) for k, v in _flat(result["calibration"])]),
@@ -176,6 +186,21 @@ def _families(task: str, families: dict[str, dict[str, float]]) -> str:
         for name, f in families.items()
     ]
     return f"### {task}\n\n" + table(("family", "asked", "as the head reads", "as it is"), rows)
+
+
+def _past(found: Any) -> list[str]:
+    if found is None:
+        return []
+    rows = [
+        (
+            name,
+            str(f["count"]),
+            *(f"{f[figure]:.2f}" for figure in ("free", "right_facts", "held", "as_asked")),
+        )
+        for name, f in {"all": found["all"], **found["kinds"]}.items()
+    ]
+    head = ("kind of answer", "asked", "passes freely", "right facts", "passes", "as asked")
+    return [f"### past\n\n{PAST}\n\n{table(head, rows)}"]
 
 
 def _curves(curves: Any) -> list[str]:

@@ -32,6 +32,7 @@ from export.groups import Group, Sample, draw, random_mask
 from export.networks.adapter import Ablation
 from export.networks.language import IOTLM_7M, LanguageConfig
 from export.parallel import ALONE, World, moved, on_cpu
+from export.past import Past
 from export.plots import loss_curve
 from export.precision import autocast
 from export.spoken import show_words
@@ -44,6 +45,8 @@ MOST_TURNS = 6
 ENGLISH_SHARE = {"pretrain": 1.0, ALIGN: 0.0, "instruct": 0.1}
 CAPTIONS = 0.25
 """Of the rows of dialogs: plain sentences, which say four times as much about what is shown."""
+PAST = 0.08
+"""Of the same rows: answers about the past. They are long, so rows are counted and not turns."""
 REVIEW_EVERY = 100
 LEAST_OFTEN = 0.05
 """A head is asked about in proportion to how often it is worded wrongly, and to this at least."""
@@ -86,6 +89,7 @@ class Trainer:
         self.rng = np.random.default_rng(settings.seed)
         self.generator = torch.Generator()
         self.asker = Asker(self.rng)
+        self.past = Past(self.rng)
         self.optimiser = _optimiser(student, settings)
         self.step, self.spent_s, self.log = 0, 0.0, list[dict[str, float]]()
 
@@ -162,7 +166,7 @@ class Trainer:
 
     def _seed(self, shard: int) -> None:
         """The random numbers of a shard of this step, whichever process does it and whatever came before."""
-        self.rng = self.asker.rng = self._random(shard + 1)
+        self.rng = self.asker.rng = self.past.rng = self._random(shard + 1)
         seed = int(self.rng.integers(2**62))
         self.generator.manual_seed(seed)
         torch.manual_seed(seed)  # dropout
@@ -195,7 +199,10 @@ class Trainer:
         return answer + 0.2 * contrast, {"answer": answer.item(), "contrast": contrast.item()}
 
     def _turns(self, state: State) -> list[Turn]:
-        captions = self.rng.random() < CAPTIONS
+        drawn = self.rng.random()
+        if drawn < PAST:  # nothing of the state is in them; the device asks each of them alone
+            return [self.past.turn(), self.past.turn()]
+        captions = drawn < PAST + CAPTIONS
         return self.asker.captions(state) if captions else self.asker.dialog(state, MOST_TURNS)
 
     def _sample(self) -> Sample:

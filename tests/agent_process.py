@@ -30,10 +30,13 @@ def configuration(
     sensors: str | None = None,
     mqtt: str = "",
     health_s: float = 1.0,
+    deadline_s: float = 2.0,
+    state: Path | None = None,
 ) -> Path:
     """Write an agent's configuration; `sensors` in TOML, by default the board and a simulated microphone.
 
-    All sensor states come again every `health_s`: a test that waits for the next one waits so long.
+    All sensor states come again every `health_s`: a test that waits for the next one waits so long. An answer
+    may take `deadline_s`; what survives a restart is in `state`, by default in `folder`.
     """
     board = f"""
 [[sensor]]
@@ -51,9 +54,10 @@ slot = "audio"
         f"""
 [node]
 name = "kitchen"
+state_directory = '{state or folder / "state"}'
 [model]
 path = '{model}'
-language_deadline_s = 2.0
+language_deadline_s = {deadline_s}
 [mqtt]
 host = "127.0.0.1"
 port = {port}

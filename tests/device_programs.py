@@ -6,6 +6,7 @@ import os
 import select
 import shutil
 import subprocess
+import tty
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -219,6 +220,7 @@ class ProgramLine:
         self._pty: tuple[int, ...] = ()
         if pty:
             self._pty = os.openpty()
+            tty.setraw(self._pty[1])  # the program does so too, but the host may speak before
             self._process = subprocess.Popen([*command, "--port", os.ttyname(self._pty[1])])
             self._read_fd = self._write_fd = self._pty[0]
             return
@@ -230,6 +232,19 @@ class ProgramLine:
     def write(self, data: bytes) -> None:
         while data:
             data = data[os.write(self._write_fd, data) :]
+
+    def write_some(self, data: bytes) -> int:
+        """As much as a pty takes now, in bytes."""
+        _, writable, _ = select.select([], [self._write_fd] if data else [], [], 0)
+        if not writable:
+            return 0
+        os.set_blocking(self._write_fd, False)
+        try:
+            return os.write(self._write_fd, data)
+        except BlockingIOError:
+            return 0
+        finally:
+            os.set_blocking(self._write_fd, True)
 
     def read(self) -> bytes:
         readable, _, _ = select.select([self._read_fd], [], [], 0.05)

@@ -140,6 +140,40 @@ def test_the_example_of_a_depth_sensor(library: Path):
         assert row.tolist() == [1029, 1715, 2401, -32768]  # 343 m/s, there and back; no echo in the last zone
 
 
+def test_the_example_of_a_thermal_array(library: Path):
+    sketch = Sketch(library, "thermal", 3)
+    sensor = sketch.sensors["thermal"]
+    assert [column.name for column in sensor.columns()] == [f"px_{pixel:02}" for pixel in range(64)]
+    assert (sensor.channels[0].unit, sensor.channels[0].scale) == ("degC", 0.25)
+    for row in sketch.rows("thermal"):
+        assert (row * sensor.channels[0].scale).tolist() == [pixel / 4 for pixel in range(63)] + [-1.0]
+    assert sketch.rate_hz(sensor) == pytest.approx(sensor.rate_hz, rel=0.3)
+
+
+def test_the_example_of_a_room(library: Path):
+    sketch = Sketch(library, "environment", 4)
+    sensor = sketch.sensors["air"]
+    assert [(channel.name, channel.unit) for channel in sensor.channels] == [
+        ("temperature", "degC"), ("humidity", "%"),
+    ]  # fmt: skip
+    rows = sketch.rows("air")
+    np.testing.assert_allclose(rows[:, 1], 50.0, atol=0.001)
+    spoilt = np.isnan(rows[:, 0])
+    np.testing.assert_allclose(rows[~spoilt, 0], 25.0, atol=0.001)
+    assert 1 <= spoilt.sum() < len(rows), "a third has a wrong checksum"
+
+
+def test_there_is_an_example_for_each_class_of_sensor_and_a_test_of_it():
+    """Sound, pictures, GPS and scanners have lines of their own (docs/sensors.md)."""
+    classes = {"imu": "imu", "thermal": "thermal", "depth": "depth", "touch": "capacitance",
+               "keypoints": "gaze", "environment": "environment"}  # fmt: skip
+    examples = {path.name: path for path in (DEVICE / "examples").iterdir()}
+    assert examples.keys() == classes.keys()
+    for name, modality in classes.items():
+        assert f'"{modality}"' in (examples[name] / f"{name}.ino").read_text()
+    assert '"pose"' in (examples["keypoints"] / "keypoints.ino").read_text()
+
+
 def test_the_example_of_gaze_and_keypoints(library: Path):
     sketch = Sketch(library, "keypoints", 12)
     assert {name: sensor.modality for name, sensor in sketch.sensors.items()} == {

@@ -33,8 +33,13 @@ from firmware_bridge.device.test import golden
 from firmware_bridge.framing import encode_frame
 from firmware_bridge.wire import encode
 
-FRAMES = int(os.environ.get("EDGE_AGENT_BRIDGE_FRAMES", "250000"))
-"""How many frames the flood has: a million by EDGE_AGENT_BRIDGE_FRAMES=1000000."""
+FRAMES = int(os.environ.get("EDGE_AGENT_BRIDGE_FRAMES", "1000000"))
+"""How many frames the flood has: fewer by EDGE_AGENT_BRIDGE_FRAMES=100000."""
+REQUESTS = FRAMES // 4
+REQUEST_BYTES_PER_BIT_ERROR = 150
+"""A request is a tenth as long as a frame of samples; so about as many are hit."""
+QUIET_READS = 6
+"""Reads of nothing, 50 ms each, after which the other side has said all."""
 BATCH, CHANNELS = 10, 6
 FRAME_BYTES = 1 + (18 + 2 * (BATCH - 1) + 2 * CHANNELS * BATCH + 2) + 1
 """COBS code byte, body and CRC, delimiter: a frame of under 254 bytes is stuffed by one."""
@@ -212,8 +217,9 @@ class Expected:
 class BitErrors:
     """Flips one bit every so often: the distances are random, and the same in every run."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, bytes_apart: int = BYTES_PER_BIT_ERROR) -> None:
         self._rng = random.Random(seed)
+        self._bytes_apart = bytes_apart
         self._until_next = 0
         self.flipped = 0
 
@@ -222,7 +228,7 @@ class BitErrors:
         while self._until_next < len(copy):
             copy[self._until_next] ^= 1 << self._rng.randrange(8)
             self.flipped += 1
-            self._until_next += 1 + int(self._rng.expovariate(1 / BYTES_PER_BIT_ERROR))
+            self._until_next += 1 + int(self._rng.expovariate(1 / self._bytes_apart))
         self._until_next -= len(copy)
         return bytes(copy)
 
@@ -266,3 +272,51 @@ def test_every_frame_of_a_flood_is_delivered_or_counted_as_lost(library: Path):
     assert FRAMES // 50 < counters.lost_frames < 2 * errors.flipped
     assert counters.errors > counters.lost_frames // 2
     assert counters.unknown_frames == counters.stray_frames == counters.dropped_frames == 0
+
+
+def exchanged(line: ProgramLine, host: Host, asked: bytes, errors: BitErrors) -> Iterator[Event]:
+    """Write all that is asked while what comes back is read, damaged, and told event by event."""
+    sent = quiet = 0
+    while sent < len(asked) or quiet < QUIET_READS:
+        sent += line.write_some(asked[sent : sent + 4096])
+        data = line.read()
+        quiet = 0 if data or sent < len(asked) else quiet + 1
+        yield from events_of(host.connection, errors.damage(data))
+
+
+@pytest.mark.e2e
+@pytest.mark.timeout(60 + FRAMES // 2_000)
+def test_every_request_of_a_flood_is_answered_or_counted_as_lost(library: Path, tmp_path: Path):
+    """Python to C and back, with bit errors both ways: what C counts and what Python counts must add up."""
+    program, file = build(library, DEVICE / "test" / "device_main.c"), tmp_path / "counters"
+    line = ProgramLine(program, "--flood", "1", "--counters", str(file), pty=True)
+    host = Host(line)
+    host.greet()
+    greeting, before = host.sent, host.connection.counters.lost_frames
+    there, back = (BitErrors(seed, REQUEST_BYTES_PER_BIT_ERROR) for seed in (2, 3))
+    asked = there.damage(b"".join(host.connection.send(ClockRequest(n)) for n in range(REQUESTS))) + b"\0"
+    answered, last_us = [], 0
+    for reply in exchanged(line, host, asked, back):
+        assert isinstance(reply, ClockReply)
+        assert last_us < reply.received_us <= reply.replied_us
+        last_us = reply.replied_us
+        answered.append(reply.sent_ns)
+    host.events.clear()
+    while not host.events:  # the numbers of these, which nothing damages, show what is missing at the end
+        host.send(ClockRequest(REQUESTS))
+        host.listen()
+    line.close()
+    frames, lost, framing, crc, unknown, breaches = map(int, file.read_text().split())
+    lost_back = host.connection.counters.lost_frames - before
+    print(
+        f"\n{REQUESTS} requests, {there.flipped} bit errors there, {back.flipped} back: {lost} lost there, "
+        f"{lost_back} back, {len(answered)} answered; C: {framing} framing and {crc} CRC errors; "
+        f"{host.connection.counters}"
+    )
+    assert sorted(set(answered)) == answered, "each once, in order"
+    assert 0 <= answered[0] < answered[-1] < REQUESTS
+    assert frames + lost == REQUESTS + host.sent
+    assert len(answered) + len(host.events) + lost_back == frames - greeting
+    assert unknown == breaches == host.connection.counters.unknown_frames == 0
+    assert REQUESTS // 50 < lost < 2 * there.flipped
+    assert REQUESTS // 50 < lost_back < 2 * back.flipped

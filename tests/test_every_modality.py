@@ -112,6 +112,10 @@ class TestEveryModality:
             said = (percept["tasks"] | percept["numbers"])[head.name]
             assert set(said["alpha"]) == running.manifest.serving(head.name)
 
+    def test_a_receiver_that_fills_its_slot_still_says_how_good_its_fix_is(self, running: Running):
+        state = running.listener.wait(f"{NODE}/sensor/gps/state", lambda m: m.get("fix_quality"))
+        assert (state["slot"], state["fix_quality"]) == ("gps", 8)
+
     def test_three_of_them_can_be_asked_about(self, running: Running):
         for head in ("posture", "touch", "gaze"):
             answer = running.answer(running.manifest.head(head).question)

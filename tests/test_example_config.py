@@ -22,7 +22,7 @@ HAS_NO_DEFAULT = {
     "device", "label", "name", "slot", "kind", "files", "chip", "address", "port", "source", "channels",
     "topic", "plugin", "options", "model", "taught", "time_zone", "path",
     "microphone", "loudspeaker", "led", "transcriber_model", "synthesiser_model",
-    "edge_node_id", "primary_host_id", "servers",
+    "edge_node_id", "primary_host_id", "servers", "faults",
 }  # fmt: skip
 HAS_THE_DEVICES_OWN = {
     ("outbox", "path"),

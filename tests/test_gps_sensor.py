@@ -17,7 +17,7 @@ import pytest
 from serial_rig import Rig, rig, running, wait_until
 
 from edge_agent.clock import ManualClock, SystemClock
-from edge_agent.sensors.gps import CHANNELS, GpsSensor, gps_sensor
+from edge_agent.sensors.gps import CHANNELS, gps_sensor
 from edge_agent.sensors.simulated_gps import NmeaReceiver, SimulatedGps, Track, walk_in_a_circle
 from edge_agent.testing import SensorContract
 from edge_agent.types import SensorState
@@ -41,7 +41,7 @@ def pair(tmp_path: Path):
         SimulatedGps(
             straight(), clock, link=tmp_path / "gps", rate_hz=RATE_HZ, latency_s=0.01, utc_error_s=2.5
         ) as gps,
-        rig(gps, GpsSensor("gps", "place", str(gps.path), clock)) as both,
+        rig(gps, gps_sensor("gps", "place", str(gps.path), clock=clock)) as both,
     ):
         yield both
 
@@ -86,9 +86,9 @@ def test_the_track_comes_out_as_it_was_gone(pair: Rig):
 
 
 def test_the_offset_of_utc_is_known_but_for_the_receivers_delay(pair: Rig):
-    assert pair.sensor.utc_offset_s is None or pair.sensor.utc_offset_s > 2
     pair.wait_for(10)
-    assert 2.1 < pair.sensor.utc_offset_s <= 2.5
+    assert pair.sensor.health.fix.quality == 1
+    assert 2.1 < pair.sensor.health.fix.utc_offset_s <= 2.5
 
 
 def test_a_tunnel(pair: Rig):
@@ -99,6 +99,7 @@ def test_a_tunnel(pair: Rig):
     lost = pair.wait_for(2)[-1]
     assert np.isnan(lost.values[0, :6]).all()
     assert lost.values[0, 6:].tolist() == [0, 0]
+    assert pair.sensor.health.fix.quality == 0
     pair.device.find_fix()
     wait_until(lambda: pair.sensor.health.state is SensorState.ONLINE)
     assert np.isfinite(pair.wait_for(2)[-1].values).all()
@@ -132,7 +133,7 @@ def test_a_receiver_that_falls_silent_is_opened_anew(tmp_path: Path):
     clock = SystemClock(speed=20.0)
     with (
         SimulatedGps(straight(), clock, link=tmp_path / "gps", rate_hz=2.0) as gps,
-        rig(gps, GpsSensor("gps", "place", str(gps.path), clock)) as both,
+        rig(gps, gps_sensor("gps", "place", str(gps.path), clock=clock)) as both,
     ):
         both.wait_for(2)
         gps.drop_frames(60)  # seven and a half seconds

@@ -12,16 +12,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from agent_process import NODE, AgentProcess, configuration
+from agent_process import NODE, AgentProcess, configuration, tone
 from conftest import Mosquitto, wait_for
 from hot_plug_devices import KINDS, Device
 from listening import Listener
 
 from edge_agent import config
 from edge_agent.assembly import assemble
-from edge_agent.clock import SystemClock
+from edge_agent.clock import ManualClock, SystemClock
 from edge_agent.runtime import Agent
+from edge_agent.sensors.replay import ReplaySensor
+from edge_agent.types import SensorState
 
 pytestmark = pytest.mark.e2e
 RECOVERS_WITHIN_S = 5.0
@@ -77,6 +80,18 @@ class Told:
 def seconds_between(before: dict[str, Any], after: dict[str, Any]) -> float:
     begin, end = (datetime.fromisoformat(body["time_utc"]) for body in (before, after))
     return (end - begin).total_seconds()
+
+
+def test_a_recording_plays_on_when_the_stick_it_came_from_is_pulled_out(tmp_path: Path):
+    """Nothing of it can be unplugged: its files are read before the first is played."""
+    file = tone(tmp_path / "room.wav", seconds=1.0)
+    sensor = ReplaySensor("sound", "audio", [file], ManualClock())
+    chunks = sensor.chunks(threading.Event())
+    taken = [next(chunks)]
+    file.unlink()
+    taken += [next(chunks) for _ in range(50)]  # two and a half rounds
+    assert (np.diff(np.concatenate([chunk.times_ns for chunk in taken])) == 62_500).all()
+    assert (sensor.health.state, sensor.health.errors) == (SensorState.ONLINE, 0)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -48,6 +48,11 @@ def test_sixteen_bit_registers_keep_what_is_written(register, data):
     assert registers.read(register, len(data)) == data
 
 
+def test_three_errors_are_those_of_a_flaky_wire():
+    """No acknowledgement, a bus error, arbitration lost (Documentation/i2c/fault-codes.rst)."""
+    assert {errno.EREMOTEIO, errno.EIO, errno.EAGAIN} == buses.FLAKY
+
+
 @pytest.mark.parametrize("number", sorted(buses.FLAKY))
 def test_a_flaky_exchange_is_repeated_and_counted(bus, adapter, number):
     adapter.fail_next = [number, number]
@@ -64,8 +69,9 @@ def test_one_that_goes_on_failing_is_given_up_with_the_kernels_errno(bus, adapte
     assert bus.read(ADDRESS, 1) == b"\0"
 
 
-def test_an_error_that_is_no_loose_wire_is_not_repeated(bus, adapter):
-    adapter.fail_next = [errno.EINVAL]
+@pytest.mark.parametrize("number", sorted(set(errno.errorcode) - buses.FLAKY))
+def test_an_error_that_is_no_loose_wire_is_not_repeated(bus, adapter, number):
+    adapter.fail_next = [number]
     with pytest.raises(OSError):
         bus.read(ADDRESS, 1)
     assert bus.counters.retries == 0
@@ -80,6 +86,15 @@ def test_after_repeated_failure_the_bus_is_opened_again(bus, adapter):
     assert adapter.opened == 2
 
 
+def test_failures_count_only_in_a_row(bus, adapter):
+    for _ in range(2 * buses.REOPEN_AFTER):
+        with pytest.raises(OSError):
+            bus.read(0x41, 1)
+        bus.read(ADDRESS, 1)
+    assert bus.counters.failures == 2 * buses.REOPEN_AFTER
+    assert (bus.counters.reopened, adapter.opened) == (0, 1)
+
+
 def test_a_stuck_bus_is_named_and_opened_again(bus, adapter):
     bus.read(ADDRESS, 1)
     adapter.stuck = True
@@ -89,6 +104,25 @@ def test_a_stuck_bus_is_named_and_opened_again(bus, adapter):
     adapter.stuck = False
     bus.read(ADDRESS, 1)
     assert adapter.opened == 2
+
+
+def test_a_bus_that_was_unplugged_is_named_and_opened_anew_and_its_dead_file_is_closed(bus, adapter):
+    bus.read(ADDRESS, 1)
+    adapter.unplug()
+    with pytest.raises(OSError) as caught:
+        bus.read(ADDRESS, 1)
+    assert caught.value.errno == errno.ENODEV
+    for _ in range(buses.REOPEN_AFTER):
+        with pytest.raises(OSError):
+            bus.read(ADDRESS, 1)
+    with pytest.raises(SensorError, match="there is no I2C bus"):
+        bus.read(ADDRESS, 1)
+    assert adapter.files == 0
+    adapter.plug()
+    assert bus.read(ADDRESS, 1) == b"\0"
+    assert adapter.files == 1
+    bus.close()
+    assert adapter.files == 0
 
 
 def test_a_scan_finds_the_chips_and_nothing_else(bus, adapter):
@@ -128,18 +162,19 @@ def test_two_threads_never_interleave_their_exchanges(adapter):
     class Slow(SimulatedAdapter):
         def i2c_rdwr(self, *messages):
             inside.append(1)
+            threading.Event().wait(0.001)  # another thread would come in meanwhile
             overlaps.append(len(inside))
             super().i2c_rdwr(*messages)
             inside.pop()
 
     bus = I2CBus("x", Slow(adapter.chips).open)
-    threads = [threading.Thread(target=lambda: [bus.read(ADDRESS, 1) for _ in range(200)]) for _ in range(4)]
+    threads = [threading.Thread(target=lambda: [bus.read(ADDRESS, 1) for _ in range(20)]) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert max(overlaps) == 1
-    assert bus.counters.exchanges == 800
+    assert bus.counters.exchanges == 80
 
 
 @pytest.mark.parametrize(("given_bus", "path"), [(1, "/dev/i2c-1"), ("/dev/i2c-20", "/dev/i2c-20")])

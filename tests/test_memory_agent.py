@@ -42,6 +42,9 @@ def test_an_agent_remembers_is_killed_remembers_and_forgets(
             assert told["source"] == "memory"
             assert told["simulated"]
             assert told["evidence"][0]["count"] >= 1
+            # A model of random weights babbles, if it is loaded yet: its words are not used, and it says so.
+            assert told["worded_by"] == "rules"
+            assert told["reason"]
             listener.send(ask, {"question": "which sensor told you?", "id": "q2", "asker": "me"})
             assert "told me" in listener.wait(f"{NODE}/answer/q2")["text"]
             listener.send(ask, {"question": "what is the person doing?", "id": "q3", "asker": "me"})
@@ -71,6 +74,7 @@ def test_typed_spoken_and_sent_questions_go_one_way():
     sources = {path.name: path.read_text() for path in (ROOT / "edge_agent").rglob("*.py")}
     assert [name for name, text in sources.items() if "recall.answer(" in text] == ["wording.py"]
     assert [name for name, text in sources.items() if "language.ask(" in text] == ["wording.py"]
+    assert [name for name, text in sources.items() if "language.write(" in text] == ["wording.py"]
 
 
 def test_nothing_to_look_at_and_no_time_are_clear_errors(tmp_path: Path):

@@ -287,6 +287,19 @@ def test_erased_is_erased_also_while_the_agent_goes_on(tmp_path: Path):
     assert sqlite3.connect(path).execute("SELECT count(*) FROM interval").fetchone() == (0,)
 
 
+def test_a_disk_that_takes_nothing_at_the_end_is_told_and_holds_nobody_up(tmp_path: Path, caplog):
+    path, clock = tmp_path / "m.sqlite", SetClock()
+    store = Store(path, clock)
+    play(store, clock, ["dog"] * 4)
+    with store.read.transaction() as connection:
+        connection.execute("PRAGMA query_only = 1")
+    store.close()
+    assert "cannot remember the end" in caplog.text
+    again = Store(path, clock)
+    assert [label for _, label, _, _ in everything(again.read)] == ["dog"]
+    again.close()
+
+
 def test_a_damaged_file_is_put_aside(tmp_path: Path):
     path = tmp_path / "m.sqlite"
     path.write_bytes(b"this is no database, " * 100)

@@ -102,14 +102,25 @@ def test_the_sound_arrives_whole_at_the_slots_rate_and_on_time(rate_hz):
     assert NS_PER_S - 2e8 < times[0] < NS_PER_S + 2e8
 
 
-def shape(sensor_rate_hz, arrivals_ns, dropped=None):
+@pytest.mark.parametrize("rate_hz", [44_100, 48_000, 96_000])
+def test_what_the_slots_rate_cannot_hold_is_filtered_out(rate_hz):
+    """12 kHz: of every third sample alone it would be heard as 4 kHz."""
+    made = shape(rate_hz, 10 * NS_PER_S + np.arange(1, 41) * 0.05 * NS_PER_S, tone_hz=12_000.0)
+    values = np.concatenate([values for _, values, _ in made])[2000:-2000]
+    assert len(values) > 20_000
+    assert np.abs(values).max() < 0.01
+
+
+def shape(sensor_rate_hz, arrivals_ns, dropped=None, tone_hz=440.0):
     shaper = microphone._Shaper(sensor_rate_hz, 16_000)
     n = round(sensor_rate_hz * 0.05)
+    sound = tone(n * len(arrivals_ns), sensor_rate_hz, tone_hz)
     made = []
     first_sample = 0
     for k, end_ns in enumerate(arrivals_ns):
         first_sample += 0 if dropped is None else dropped[k]
-        block = microphone._Block(tone(n, sensor_rate_hz).tobytes(), int(end_ns), False, k, first_sample)
+        part = sound[k * n : (k + 1) * n]
+        block = microphone._Block(part.tobytes(), int(end_ns), False, k, first_sample)
         made.append(shaper.shape(block))
         first_sample += n
     return made
@@ -188,6 +199,13 @@ def test_a_device_that_falls_silent_is_opened_again():
     assert sensor.health.reconnects == 2
 
 
+def test_a_microphone_that_was_muted_for_a_while_was_not_lost():
+    device = Device()
+    sensor = MicrophoneSensor("mic", "audio", SystemClock(), open_stream=device.open)
+    assert len(take(sensor, 2)) == len(take(sensor, 2)) == 2
+    assert (device.opened, sensor.health.reconnects) == (2, 0)
+
+
 def test_without_portaudio_the_error_says_what_to_install(tmp_path):
     """In a process of its own, where the library sounddevice needs is not to be found."""
     (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')\n")
@@ -224,6 +242,33 @@ def test_a_device_that_does_not_exist_is_a_sensor_error():
     ):
         pass
     assert "sounddevice" in caught.value.hint
+
+
+HANGING = """
+import threading
+from edge_agent.sensors import portaudio
+
+class Hanging:
+    # As a stream whose sound server died while its client held shared memory.
+    def start(self): pass
+    def abort(self, ignore_errors): threading.Event().wait()
+    def close(self, ignore_errors): pass
+
+portaudio.CLOSE_S = 0.2
+for _ in range(2):
+    with portaudio._open("microphone", None, 16_000, lambda _library: Hanging()):
+        pass
+    print("closed", portaudio._open_streams, flush=True)
+"""
+
+
+@pytest.mark.skipif(bool(portaudio_missing()), reason="PortAudio is not installed")
+def test_a_stream_that_does_not_end_is_left_behind_and_holds_neither_the_next_nor_the_process():
+    ran = subprocess.run(
+        [sys.executable, "-c", HANGING], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert ran.stdout.splitlines() == ["closed 1", "closed 2"], "PortAudio is not begun anew under them"
+    assert "left behind" in ran.stderr
 
 
 @pytest.fixture

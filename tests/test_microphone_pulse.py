@@ -79,6 +79,7 @@ class Pulse:
 
     def start(self) -> None:
         command = ["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no"]
+        command.append("--disable-shm")
         protocol = f"module-native-protocol-unix socket={self.socket} auth-anonymous=1"
         command += ["--load=module-null-sink sink_name=room", f"--load={protocol}"]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
@@ -133,6 +134,17 @@ def test_what_is_played_is_heard_at_the_slots_rate(pulse: Pulse, tmp_path: Path,
     assert 0.2 < heard["loudest"] < 0.6
     assert heard["rate_hz"] == pytest.approx(RATE_HZ, rel=0.03)
     assert heard["lost"] == 0
+
+
+def test_probe_lists_the_microphones_with_the_line_that_names_them(pulse: Pulse):
+    said = subprocess.run(
+        [sys.executable, "-m", "edge_agent", "sensors", "probe", "--json"],
+        cwd=ROOT, env=pulse.environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    found = {each["where"]: each for each in map(json.loads, said.stdout.splitlines())}
+    assert found["pulse"]["kind"] == "audio"
+    assert found["pulse"]["what"].endswith(" Hz")
+    assert found["pulse"]["hint"] == 'kind = "microphone", device = "pulse"'
 
 
 def test_the_device_is_lost_and_comes_back(pulse: Pulse):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 
 import numpy as np
 import pytest
@@ -34,8 +33,7 @@ class Bench:
     def __init__(self, *, simulated: bool = False) -> None:
         self.clock = ManualClock(10_000 * MS, wall_offset_ns=1_600_000_000_000_000_000)
         self.health = SensorHealth()
-        self.offsets_ns: deque[int] = deque(maxlen=60)
-        self.session = NmeaSession("gps", self.health, self.clock, self.offsets_ns, simulated)
+        self.session = NmeaSession("gps", self.health, self.clock, simulated)
         self.chunks: list[Chunk] = []
 
     def hear(self, data: bytes, piece: int = 10_000) -> None:
@@ -292,14 +290,27 @@ def test_a_simulator_is_called_one():
 
 def test_the_receivers_utc_against_our_wall_clock():
     """2002-12-09 08:35:01 UTC is 1 039 422 901 s; the largest offset has the least delay in it."""
-    bench = Bench()
+    bench, said_s = Bench(), []
     first_s = bench.clock.wall_ns() / 1e9 - 0.04
     for second, late_s in ((1, 0.3), (2, 0.04), (3, 0.2)):
         bench.clock.advance(first_s + second - 1 + late_s - bench.clock.wall_ns() / 1e9)
         bench.hear(burst(second))
         bench.pause(0.2)
-    expected_s = 1_039_422_901 - first_s - np.array([0.3, 0.04, 0.2])
-    assert np.array(bench.offsets_ns) / 1e9 == pytest.approx(expected_s, abs=1e-3)
+        said_s.append(bench.health.fix.utc_offset_s)
+    expected_s = 1_039_422_901 - first_s - np.array([0.3, 0.04, 0.04])
+    assert said_s == pytest.approx(expected_s, abs=1e-3)
+
+
+def test_the_quality_of_the_fix_is_said_beside_the_samples():
+    """A slot that takes latitude and longitude alone has no column for it."""
+    bench, said = Bench(), []
+    assert bench.health.fix is None
+    for line in (COLD, GGA, GGA.replace(b",1,08,", b",4,08,").replace(b"*5B", b"*5E"), burst(30)):
+        bench.hear(line)
+        bench.pause(1)
+        fix = bench.health.fix
+        said.append((fix.quality, fix.utc_offset_s is None))
+    assert said == [(0, True), (1, True), (4, True), (1, False)]
 
 
 def test_a_receiver_that_falls_silent_is_given_up():

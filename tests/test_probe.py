@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import tty
 from pathlib import Path
 
 import pytest
+import serial as pyserial
 from hypothesis import given
 from hypothesis import strategies as st
+from serial.tools.list_ports_common import ListPortInfo
 
 from edge_agent.clock import ManualClock
-from edge_agent.sensors import probe
+from edge_agent.sensors import probe, serial
 from edge_agent.sensors.i2c import chips
 from edge_agent.sensors.i2c.bus import I2CBus
 from edge_agent.sensors.simulated_chips.chip import RegisterChip, SimulatedAdapter
+from edge_agent.sensors.simulated_lidar import room
+from edge_agent.sensors.simulated_rplidar import RplidarDevice
 from firmware_bridge import Connection, Hello, Role
 
 CLOCK = ManualClock()
@@ -65,6 +71,46 @@ def test_a_device_is_known_by_what_it_says():
     assert probe.guess_line(b"") == ""
 
 
+def test_a_scanner_that_is_asked_by_the_greeting_is_known_also_while_it_scans():
+    scanner = RplidarDevice(room(), turns_hz=5.5, spin_up_us=0)
+    assert probe.guess_line(scanner.boot(0)) == ""
+    scanner.receive(b"\xa5\x20", 0)
+    said = b"".join(scanner.due(100_000))
+    assert said
+    assert probe.guess_line(said) == ""
+    assert probe.guess_line(said + scanner.receive(probe.GREETING, 100_000)) == "lidar rplidar_a1"
+    assert scanner.due(200_000) == [], "it was told to stop, so that it hears the question"
+
+
+def described(device: Path, description: str) -> ListPortInfo:
+    port = ListPortInfo(str(device))
+    port.description = description
+    return port
+
+
+def test_ports_are_named_by_what_stays_the_same_when_they_are_plugged_in_again(tmp_path: Path):
+    by_id = tmp_path / "by-id"
+    by_id.mkdir()
+    known = [described(tmp_path / "ttyUSB0", "CP2102"), described(tmp_path / "ttyAMA0", "n/a")]
+    (by_id / "usb-Silicon_Labs_CP2102-if00").symlink_to("../ttyUSB0")
+    named = [str(by_id / "usb-Silicon_Labs_CP2102-if00"), str(tmp_path / "ttyAMA0")]
+    assert serial.ports(lambda: known, by_id) == named
+    assert serial.ports(lambda: known, tmp_path / "none") == sorted(port.device for port in known)
+    found = serial.probed(named[0], listen=False, known=lambda: known)
+    assert (found.what, f"--port {named[0]}" in found.hint) == ("CP2102", True)
+
+
+def test_a_port_that_another_program_has_or_that_is_not_there_is_said_to_be_so(tmp_path: Path):
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    path = os.ttyname(slave)
+    with pyserial.Serial(path, exclusive=True):
+        assert "cannot be opened" in serial.probed(path, listen=True).what
+    os.close(slave)
+    os.close(master)
+    assert "cannot be opened" in serial.probed(str(tmp_path / "gone"), listen=True).what
+
+
 @given(st.binary(max_size=400))
 def test_noise_is_no_device(noise: bytes):
-    assert probe.guess_line(noise) in {"", "gps", "lidar ld06"}
+    assert probe.guess_line(noise) in {"", "gps", "lidar ld06", "lidar rplidar_a1"}

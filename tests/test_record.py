@@ -176,7 +176,11 @@ def test_anybody_s_mcap_reader_finds_channels_times_and_schema(tmp_path: Path):
     sent = [Arrival(chunk("phone", 6 * S), 6 * S, WALL_NS + S, 3)]
     path.write_bytes(written(sent, [PHONE]))
     with path.open("rb") as file:
-        [(schema, channel, message)] = make_reader(file, validate_crcs=True).iter_messages()
+        reader = make_reader(file, validate_crcs=True)
+        [(schema, channel, message)] = reader.iter_messages()
+        summary = reader.get_summary()
+    assert summary is not None
+    assert {index.compression for index in summary.chunk_indexes} == {"zstd"}
     assert (schema.name, schema.encoding) == ("edge_agent.Chunk", "text")
     assert b"float32[n*c] values" in schema.data
     assert channel.topic == "phone"

@@ -312,7 +312,43 @@ def test_sensors_are_recorded_until_ctrl_c_and_replayed_in_real_time(
     code, out, _ = run(capsys, *command)
     assert code == 0
     assert "imu_phone" in json.loads(out.splitlines()[-1])["present"]
+    assert run(capsys, *command)[1] == out
     assert run(capsys, *command, "--speed", "max")[1] == out
+
+
+@e2e
+def test_what_a_killed_recorder_left_is_read_and_replayed_alike_in_every_process(
+    settings_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    path, agent = tmp_path / "killed.mcap", [sys.executable, "-m", "edge_agent"]
+    process = subprocess.Popen(
+        [*agent, "record", "-c", str(settings_file), "-o", str(path)], cwd=ROOT, stdout=subprocess.DEVNULL
+    )
+
+    def recorded() -> int:
+        try:
+            with RecordingReader(path.open("rb"), "it") as reader:
+                return sum(len(a.chunk.times_ns) for a in reader.arrivals() if a.chunk.sensor == "phone")
+        except (OSError, RecordingError):
+            return 0
+
+    wait_for(lambda: recorded() >= 200, 60, "two seconds on the disk")
+    process.kill()
+    process.wait(20)
+    facts = json.loads(run(capsys, "record", "info", path, "--json")[1])
+    assert (facts["complete"], facts["damage"]) == (False, "cut off")
+    assert facts["sensors"]["phone"]["samples"] >= 200
+    assert facts["sensors"]["phone"]["dropped_chunks"] == 0
+    command = [*agent, "replay", str(path), "-c", str(settings_file), "--speed", "max", "--json"]
+    outs = [
+        subprocess.run(
+            command, cwd=ROOT, env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True
+        )
+        for seed in ("1", "2")
+    ]
+    assert outs[0].stdout == outs[1].stdout
+    assert b"imu_phone" in outs[0].stdout
+    assert b"ends early: cut off" in outs[0].stderr
 
 
 def _read(screen: int) -> bytes:

@@ -37,6 +37,11 @@ RESULT = {
         ]
     },
     "families": {"activity_recognition": {"label": {"count": 20, "as_fused_head": 0.95, "as_truth": 0.9}}},
+    "past": {
+        "all": {"count": 500, "free": 0.934, "right_facts": 0.962, "held": 0.998, "as_asked": 0.871},
+        "kinds": {"last": {"count": 25, "free": 0.88, "right_facts": 0.92, "held": 0.96, "as_asked": 0.76}},
+        "wrong": [],
+    },
     "control_norms": [0.1, 0.2],
     "calibration": {"activity_recognition": {"temperature": 0.731}},
     "parity": {"encoders": {"audio": 1.5e-6}},
@@ -51,6 +56,13 @@ def test_every_number_is_told():
     text = report.markdown(RESULT)
     for told in ("0.912", "0.846", "343", "1,234,567", "0.610", "1.5e-06", "0.95", "0.100, 0.200", "0.731"):
         assert told in text, told
+
+
+def test_how_well_the_past_is_worded_is_told_by_kind():
+    text = report.markdown(RESULT)
+    assert "| all | 500 | 0.93 | 0.96 | 1.00 | 0.87 |" in text
+    assert "| last | 25 | 0.88 | 0.92 | 0.96 | 0.76 |" in text
+    assert "passes freely" not in report.markdown({k: v for k, v in RESULT.items() if k != "past"})
 
 
 def test_a_row_says_whether_its_windows_are_real():

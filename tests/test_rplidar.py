@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -17,11 +19,12 @@ from edge_agent.clock import SystemClock
 from edge_agent.errors import SensorError
 from edge_agent.sensors.rplidar import Point, RplidarSession, follows, parse_point, rplidar_sensor
 from edge_agent.sensors.scan import CHANNELS
-from edge_agent.sensors.simulated_lidar import room
+from edge_agent.sensors.simulated_lidar import around, room
 from edge_agent.sensors.simulated_rplidar import RplidarDevice, SimulatedRplidar
 from edge_agent.testing import SensorContract
 from edge_agent.types import Chunk, SensorHealth, SensorState
 
+LOGS = Path(os.environ.get("EDGE_AGENT_DATA", "../shared/data")) / "lidar_2d_carmen"
 STEP_US = 4000
 TURN_US = 100_000
 
@@ -336,3 +339,19 @@ def test_a_warning_is_seen_at_the_next_start(tmp_path: Path):
         with rig(lidar, rplidar_sensor("lidar", "room", str(lidar.path), clock=clock)) as both:
             both.wait_for(1)
             assert both.sensor.health.reason == "the lidar warns, error code 0x0007"
+
+
+@pytest.mark.skipif(not LOGS.exists(), reason="the recordings are not here")
+def test_a_recorded_building(tmp_path: Path):
+    """Every degree that was measured shows what was recorded there; it measures one in 0.99 degrees."""
+    with gzip.open(LOGS / "intel-corrected.log.gz", "rt") as log:
+        fields = next(line.split() for line in log if line.startswith("FLASER"))
+    seen_m = around(np.array([fields[2 : 2 + int(fields[1])]], np.float32))[0]
+    lidar = SimulatedRplidar(lambda _seconds: seen_m, SystemClock(), link=tmp_path / "lidar")
+    with lidar, rig(lidar, rplidar_sensor("lidar", "room", str(lidar.path), clock=SystemClock())) as both:
+        got_m = both.wait_for(2)[-1].values[0]
+    wanted_m = np.where(seen_m <= 12, seen_m, np.nan)
+    there = np.isfinite(got_m)
+    assert there.sum() > 150
+    neighbours_m = np.stack([np.roll(wanted_m, shift) for shift in (-1, 0, 1)])
+    assert (np.nanmin(np.abs(got_m - neighbours_m)[:, there], axis=0) < 0.001).all()

@@ -89,6 +89,7 @@ def test_the_state_of_every_sensor_says_how_it_flows_and_what_it_lacks(
     assert states["watch"]["missing_channels"] == ["gyro_y", "gyro_z"]
     for name in ("phone", "watch"):
         assert 0 <= states[name]["offset_ms"] < 150
+        assert 0.2 < states[name]["jitter_ms"] < 20, "as the invented phone's: some 0.6 ms"
         assert 0 <= states[name]["clock_error_ms"] < 2
         assert math.isfinite(states[name]["clock_offset_ms"])
         assert -100 < states[name]["clock_drift_ppm"] < 200
@@ -97,6 +98,9 @@ def test_the_state_of_every_sensor_says_how_it_flows_and_what_it_lacks(
     assert lost["missing_channels"] == ["latitude", "longitude", "altitude", "speed", "course", "hdop"]
     assert lost["values"]["latitude"] is None
     assert not any(key.startswith("clock_") for key in states["gps"])
+    assert (states["gps"]["fix_quality"], lost["fix_quality"]) == (1, 0)
+    assert -0.5 < states["gps"]["utc_offset_s"] < 0
+    assert not any(key in states["phone"] for key in ("fix_quality", "utc_offset_s"))
     assert states["gps"]["values"]["latitude"] == pytest.approx(LATITUDE, abs=1e-12)
     assert states["gps"]["values"]["longitude"] == pytest.approx(LONGITUDE, abs=1e-12)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge_agent.manifest import Modality, Task
-from edge_agent.perception import facts
+from edge_agent.perception import facts, tools
 from edge_agent.perception.dialog import Prompt
 from edge_agent.perception.encoders import window_shape
 from edge_agent.perception.language import LanguageModel
@@ -55,6 +55,22 @@ def test_every_label_begins_with_its_own_whole_word(pipeline, language):
         for phrase, token in zip(head.phrases, head.label_tokens, strict=True):
             assert language.llama.tokenize(f" {phrase}", control=False)[0] == token
             assert language.llama.piece(token).decode() == f" {phrase.split()[0]}"
+
+
+def test_a_place_at_the_beginning_of_an_answer_is_not_taken_for_a_call(pipeline, language):
+    """Both begin with a brace; only a call is held to the grammar of calls, as the worker sets it."""
+    spec = pipeline.manifest.language
+    prompt = Prompt(spec.prefix, spec.question, spec.max_answer_tokens)
+    options = LlamaOptions(spec.context_tokens)
+    held = LanguageModel(FOLDER / spec.file, prompt, options, tools.grammar(pipeline.manifest))
+    shape = window_shape(pipeline.manifest.slot("audio"))
+    noise = np.random.default_rng(0).normal(0, 0.1, shape).astype(np.float32)
+    percept = pipeline.perceive(Window(0, 0, {"audio": SlotWindow(noise, 1.0, 0.0)}))
+    asked = ["what is going on?", "what do you perceive?", "tell me everything?", "report?", "status?"]
+    free = [language.generate(percept.conditioning, question).text for question in asked]
+    assert "{summary}" in free
+    assert [held.generate(percept.conditioning, question).text for question in asked] == free
+    held.close()
 
 
 def test_noise_is_answered_in_words(pipeline, language):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 from agent_process import NODE, AgentProcess, board, configuration
@@ -19,21 +22,40 @@ from conftest import ROOT, Mosquitto, wait_for
 from jsonschema import Draft202012Validator
 from listening import Listener
 
+from edge_agent import config
+from edge_agent.assembly import assemble, make_sensors
+from edge_agent.clock import PacingClock, SystemClock
+from edge_agent.config import Config
 from edge_agent.delivery import payloads
+from edge_agent.manifest import Manifest
 from edge_agent.record.info import info
 from edge_agent.record.mcap_file import RecordingReader
+from edge_agent.runtime import Agent
+from edge_agent.threads import begin, join
+from edge_agent.types import Chunk, Sensor, SensorHealth, SensorState
 
 pytestmark = pytest.mark.e2e
 STALL_S = 4.0
+BUSY_S = 60.0
+AWAY_S = 10.0
 MOST_JITTER_MS = 60.0
-"""Of reads that are 250 ms apart: one that waited for half a second would make it larger."""
+PERIODS_HZ = {"room": 4, "heat": 10}
+"""Chips that are read so often."""
+MOST_LOST = {"room": 0, "heat": 2}
+"""On a busy machine one of the reads may be late by up to 300 ms; one that waits for 400 ms loses three."""
 DISK_BYTES = 65_536
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+STATE = f"{NODE}/sensor/{{}}/state"
 ROOM = """
 [[sensor]]
 kind = "i2c"
 name = "room"
 chip = "d6t"
+bus = "simulated"
+[[sensor]]
+kind = "i2c"
+name = "heat"
+chip = "amg8833"
 bus = "simulated"
 [[sensor]]
 kind = "simulated"
@@ -79,6 +101,54 @@ def small_disk(tmp_path: Path) -> Iterator[tuple[Path, tuple[str, ...], str]]:
         yield folder, ("prlimit", f"--fsize={DISK_BYTES}"), "File too large"
 
 
+@contextlib.contextmanager
+def kept_full(folder: Path) -> Iterator[None]:
+    """In the block another program takes what is left of the disk, again and again."""
+
+    def take(stop: threading.Event) -> None:
+        with (folder / "ballast").open("ab", buffering=0) as file:
+            while not stop.wait(0.05):
+                for size in (65_536, 512, 1):
+                    with contextlib.suppress(OSError):
+                        while True:
+                            file.write(bytes(size))
+
+    worker = begin("ballast", take)
+    try:
+        yield
+    finally:
+        worker.stop.set()
+        assert join([worker], 10) == []
+
+
+def latest(listener: Listener) -> dict[str, dict[str, Any]]:
+    """What the agent said last of the chips that it reads."""
+    return {name: listener.on(STATE.format(name))[-1] for name in PERIODS_HZ}
+
+
+def flowing(listener: Listener) -> dict[str, dict[str, Any]]:
+    """The same, as soon as they give samples."""
+    for name, rate_hz in PERIODS_HZ.items():
+        listener.wait(STATE.format(name), lambda m, least=2 * rate_hz: m["samples"] > least)
+    return latest(listener)
+
+
+def undelayed(listener: Listener, before: dict[str, dict[str, Any]], seconds: float) -> None:
+    """Since `before`, for so long, no read was late by more than `PERIODS_HZ` and MOST_LOST allow.
+
+    A read that waits for anything is late, and the samples that it should have taken are lost.
+    """
+    for name, rate_hz in PERIODS_HZ.items():
+        calm, more = before[name], before[name]["samples"] + 0.95 * rate_hz * seconds
+        after = listener.wait(STATE.format(name), lambda m, more=more: m["samples"] >= more, seconds + 30)
+        assert after["state"] == "online"
+        assert after["lost"] - calm["lost"] <= MOST_LOST[name]
+        assert (after["gaps"], after["dropped_chunks"]) == (calm["gaps"], 0)
+        assert after["rate_hz"] == pytest.approx(rate_hz, rel=0.15)
+        assert after["jitter_ms"] < MOST_JITTER_MS
+        print(f"{name}: jitter before {calm['jitter_ms']} ms, after the stall {after['jitter_ms']} ms")
+
+
 def total(counted: dict[str, Any], sensor: str) -> int:
     return int(counted["chunks"].get(sensor, 0)) + int(counted["dropped_chunks"].get(sensor, 0))
 
@@ -91,15 +161,17 @@ def test_a_disk_that_is_full_delays_no_sensor_and_what_is_lost_is_counted_and_pu
 ):
     folder, by, reason = small_disk
     file, path = configuration(tmp_path, random_model, broker.port, sensors=ROOM), folder / "a.mcap"
-    recording, room = f"{NODE}/recording", f"{NODE}/sensor/room/state"
+    recording, room = f"{NODE}/recording", STATE.format("room")
     with Listener(broker.port) as listener, Recorded(file, path, by) as agent:
         began = listener.wait(recording)
         assert (began["state"], began["file"]) == ("recording", "a.mcap")
+        flowing(listener)
         full = listener.wait(recording, lambda m: m["state"] == "failed")
         assert reason in full["reason"]
-        before = listener.wait(room, lambda m: m["samples"] >= total(full, "room") + 4)
-        more = before["samples"] + 4 * STALL_S
-        after = listener.wait(room, lambda m: m["samples"] >= more, timeout_s=STALL_S + 15)
+        listener.wait(room, lambda m: m["samples"] >= total(full, "room"))
+        before = latest(listener)
+        undelayed(listener, before, STALL_S)
+        more = before["room"]["samples"] + 4 * STALL_S
         lost = listener.wait(recording, lambda m: total(m, "room") >= more)
         percept = listener.on(f"{NODE}/percept")[-1]
         assert percept["present"] == ["audio"], "perception went on as well"
@@ -108,10 +180,6 @@ def test_a_disk_that_is_full_delays_no_sensor_and_what_is_lost_is_counted_and_pu
         ended = [body for body in listener.on(recording) if total(body, "room") == last["samples"]]
         assert ended, "each of its chunks, one a sample, was kept or counted as dropped"
         heard = listener.on(recording)
-    assert after["state"] == "online"
-    assert (after["gaps"], after["lost"], after["dropped_chunks"]) == (before["gaps"], 0, 0)
-    assert after["rate_hz"] == pytest.approx(4, rel=0.15)
-    assert after["jitter_ms"] < MOST_JITTER_MS
     assert lost["chunks"] == full["chunks"], "nothing was written any more"
     assert lost["dropped_chunks"]["room"] > full["dropped_chunks"].get("room", 0)
     assert lost["dropped_chunks"]["sound"] > full["dropped_chunks"].get("sound", 0)
@@ -121,7 +189,6 @@ def test_a_disk_that_is_full_delays_no_sensor_and_what_is_lost_is_counted_and_pu
         kept = {name: sensor["chunks"] for name, sensor in info(reader)["sensors"].items()}
         assert reader.damage == "cut off"
     assert {name: count for name, count in kept.items() if count} == full["chunks"]
-    print(f"jitter before {before['jitter_ms']} ms, after the disk was full {after['jitter_ms']} ms")
 
 
 def test_what_is_recorded_beside_an_agent_is_whole_and_can_be_replayed(
@@ -161,31 +228,126 @@ def test_what_is_recorded_beside_an_agent_is_whole_and_can_be_replayed(
     assert "exists already" in taken.log.read_text()
 
 
-def test_a_language_model_that_hangs_and_a_broker_that_goes_delay_no_sensor(
+@pytest.mark.timeout(240)
+def test_a_language_model_that_is_busy_for_a_minute_delays_no_sensor(
     broker: Mosquitto, random_model: Path, tmp_path: Path
 ):
-    """A chip that is read four times a second: a read that waited for anything would leave a gap."""
-    file = configuration(tmp_path, random_model, broker.port, sensors=ROOM)
+    """It is stopped in the middle of one answer, which may take longer than that."""
+    file = configuration(tmp_path, random_model, broker.port, sensors=ROOM, deadline_s=2 * BUSY_S)
     with Listener(broker.port) as listener, AgentProcess(file) as agent:
-        state = f"{NODE}/sensor/room/state"
-        before = listener.wait(state, lambda m: m["state"] == "online" and m["samples"] > 8)
-        assert before["slot"] == ""
-        assert before["simulated"]
+        before = flowing(listener)
+        listener.wait(f"{NODE}/health", lambda m: m["language"]["ready"])
         worker = language_worker(agent)
         worker.send_signal(signal.SIGSTOP)
-        for i in range(3):
-            listener.send(f"{NODE}/cmd/ask", {"question": "what do you hear?", "id": f"q{i}"})
+        try:
+            listener.send(f"{NODE}/cmd/ask", {"question": "what do you hear?", "id": "asked"})
+            undelayed(listener, before, BUSY_S)
+            percepts = [m["sequence"] for m in listener.on(f"{NODE}/percept")]
+            assert listener.on(f"{NODE}/answer/asked") == []
+        finally:
+            worker.send_signal(signal.SIGCONT)
+        listener.wait(f"{NODE}/answer/asked", timeout_s=30)
+        longest_ms = max(m["latency_ms"] for m in listener.on(f"{NODE}/answer"))  # or of a sentence unasked
+        health = listener.on(f"{NODE}/health")[-1]
+    assert longest_ms > 0.9e3 * BUSY_S
+    assert health["language"]["restarts"] == 0, "it was the same one, busy all the time"
+    assert percepts[-1] - percepts[0] >= 1.8 * BUSY_S, "two windows a second went on"
+    assert health["errors"]["skipped_windows"] == 0
+
+
+@contextlib.contextmanager
+def away(broker: Mosquitto, how: str) -> Iterator[None]:
+    """In the block the broker is not there, or there and mute."""
+    if how == "ends":
         broker.stop()
-        stalled_s = time.monotonic()
-        wait_for(lambda: time.monotonic() - stalled_s > STALL_S, STALL_S + 5)
+        yield
         broker.start()
-        worker.send_signal(signal.SIGCONT)
-        after = listener.wait(state, lambda m: m["samples"] > before["samples"] + 3 * STALL_S, timeout_s=30)
-    assert after["state"] == "online"
-    assert (after["gaps"], after["lost"], after["dropped_chunks"]) == (before["gaps"], 0, 0)
-    assert after["rate_hz"] == pytest.approx(4, rel=0.15)
-    assert after["jitter_ms"] < MOST_JITTER_MS
-    print(f"jitter before {before['jitter_ms']} ms, after the stall {after['jitter_ms']} ms")
+        return
+    os.kill(broker.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(broker.pid, signal.SIGCONT)
+
+
+@pytest.mark.parametrize("how", ["ends", "hangs"])
+def test_a_broker_that_goes_delays_no_sensor(how: str, broker: Mosquitto, random_model: Path, tmp_path: Path):
+    file = configuration(tmp_path, random_model, broker.port, sensors=ROOM)
+    with Listener(broker.port) as listener, AgentProcess(file):
+        before = flowing(listener)
+        with away(broker, how):
+            begun_s = time.monotonic()
+            wait_for(lambda: time.monotonic() - begun_s > AWAY_S, AWAY_S + 5)
+        undelayed(listener, before, AWAY_S)
+
+
+@pytest.fixture
+def state_disk(tmp_path: Path) -> Iterator[Path]:
+    """A small disk of its own."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount a tmpfs")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_full_disk_below_the_outbox_and_the_memory_delays_no_sensor(
+    broker: Mosquitto, random_model: Path, tmp_path: Path, state_disk: Path
+):
+    """Another program fills it while the agent runs; the broker is there all the time."""
+    file = configuration(tmp_path, random_model, broker.port, sensors=ROOM, state=state_disk)
+    with Listener(broker.port) as listener, AgentProcess(file) as agent:
+        flowing(listener)
+        with kept_full(state_disk):
+            for i in range(10):  # whose answers have to be on the disk before they are sent
+                listener.send(f"{NODE}/cmd/ask", {"question": "what do you hear?", "id": f"q{i}"})
+            wait_for(
+                lambda: listener.on(f"{NODE}/queue")[-1]["reason"] or "disk is full" in agent.log.read_text(),
+                30, "the outbox or the memory to complain",
+            )  # fmt: skip
+            before, heard = latest(listener), len(listener.on(f"{NODE}/percept"))
+            undelayed(listener, before, STALL_S)
+            assert len(listener.on(f"{NODE}/percept")) > heard + STALL_S
+        assert agent.end()[0] == 0
+
+
+class Flood:
+    """A driver that gives far more chunks at once than wait for the fast path."""
+
+    name, slot = "flood", ""
+
+    def __init__(self) -> None:
+        self.health = SensorHealth(SensorState.ONLINE, "")
+
+    def chunks(self, stop: threading.Event) -> Iterator[Chunk]:
+        while not stop.wait(0.5):
+            for _ in range(3000):
+                self.health.samples += 1
+                yield Chunk("flood", np.array([time.monotonic_ns()]), np.zeros((1, 1), np.float32))
+
+
+def test_chunks_that_nobody_could_take_in_time_are_published_as_dropped_and_no_neighbour_loses_any(
+    broker: Mosquitto, random_model: Path, tmp_path: Path
+):
+    table = '[[sensor]]\nkind = "i2c"\nname = "flood"\nchip = "bme280"\nbus = "simulated"\n'
+    settings = config.load(configuration(tmp_path, random_model, broker.port, sensors=table + ROOM))
+    flood = Flood()
+
+    def make(whole: Config, manifest: Manifest, clock: PacingClock) -> list[Sensor]:
+        return [flood, *make_sensors(whole, manifest, clock)[1:]]
+
+    agent = Agent(assemble(settings, SystemClock(), make))
+    worker = begin("agent", lambda _: agent.run())
+    with Listener(broker.port) as listener:
+        before = flowing(listener)
+        told = listener.wait(f"{NODE}/sensor/flood/state", lambda m: m["dropped_chunks"] > 2000)
+        undelayed(listener, before, STALL_S)
+        agent.stop()
+        assert join([worker], 10) == []
+        listener.validate()
+    assert told["dropped_chunks"] < told["samples"]
 
 
 @pytest.mark.skipif(FAKETIME is None, reason="libfaketime is not installed (apt install faketime)")

@@ -1,90 +1,67 @@
-"""A hundred unplugs: no thread, no descriptor and no memory is lost, and every one is recovered from."""
+"""A hundred unplugs of every kind: no thread, descriptor or memory is lost, and each is recovered from."""
 
 from __future__ import annotations
 
-import gc
-import threading
-import tracemalloc
+import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
-from conftest import wait_for
-from contracts.chip import Bench
+from conftest import ROOT
+from hot_plug_devices import KINDS
 
-from edge_agent.sensors.bridge import StreamTarget
-from edge_agent.sensors.i2c import chips
-from edge_agent.sensors.serial import SerialBridgeSensor
-from edge_agent.sensors.simulated import IMU_CHANNELS, IMU_UNITS, SimulatedMcu, SimulatedStream, simulated_imu
-from edge_agent.sensors.simulated_chips.world import steady
-from edge_agent.types import SensorState
+from benchmarks.broker import program
 
+pytestmark = pytest.mark.e2e
 STORM = 100
-LEAST_BYTES = 200_000
-"""Under this, growth is the interpreter's own."""
+WARM = 10
+"""Times after which everything was imported, opened and filled once."""
+LEAST = {"our_bytes": 150_000, "rss_bytes": 6_000_000}
+"""Under this, growth is the interpreter's own, or that of an allocator's heaps."""
+SILENT = ("eye tracker",)
+"""Nothing is unplugged there: it only falls silent."""
 
 
-def descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
+def storm(folder: Path, model: Path, *kinds: str) -> tuple[dict[int, dict[str, int]], list[dict[str, Any]]]:
+    """(times -> what was held then, the counters of each sensor)."""
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(ROOT / "tests" / "storm_process.py"), str(folder), str(model), str(STORM)]
+    result = subprocess.run(
+        [*command, *kinds], env=environment, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    print(result.stdout, result.stderr[-2000:], sep="\n")
+    assert result.returncode == 0
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    return {line["times"]: line for line in lines if "times" in line}, [li for li in lines if "kind" in li]
 
 
-def test_a_chip_that_is_unplugged_a_hundred_times_costs_nothing():
-    bench = Bench("mpu6050", steady(0, 0, 9.81, 0, 0, 0))
-    bench.take(10)
-    gc.collect()
-    tracemalloc.start()
-    before = descriptors(), threading.active_count(), tracemalloc.get_traced_memory()[0]
-    for _ in range(STORM):
-        chip = bench.adapter.chips.pop(bench.address)
-        away = [2]  # so many exchanges later it is back
+def check(held: dict[int, dict[str, int]], sensors: list[dict[str, Any]], kinds: list[str]) -> None:
+    before = [line for times, line in held.items() if WARM <= times <= STORM // 2]
+    after = [line for times, line in held.items() if times > STORM // 2]
 
-        def pause(seconds: float, chip=chip, away=away) -> None:
-            away[0] -= 1
-            if away[0] < 0 and bench.sensor.health.state is SensorState.OFFLINE:
-                bench.adapter.chips[bench.address] = chips.simulated("mpu6050")(
-                    bench.clock, steady(0, 0, 9.81, 0, 0, 0), 0
-                )
-            bench.clock.advance(seconds)
+    def least(lines: list[dict[str, int]], what: str) -> int:
+        """What is on its way just now comes and goes; what is lost stays."""
+        return min(line[what] for line in lines)
 
-        bench.bus._pause = pause
-        bench.take(2)
-    gc.collect()
-    after = descriptors(), threading.active_count(), tracemalloc.get_traced_memory()[0]
-    tracemalloc.stop()
-    assert bench.sensor.health.reconnects == STORM
-    assert bench.sensor.health.state is SensorState.ONLINE
-    assert after[:2] == before[:2]
-    assert after[2] - before[2] < LEAST_BYTES
+    for what, growth in (("threads", 0), ("descriptors", 0), *LEAST.items()):
+        assert least(after, what) <= least(before, what) + growth, what
+    assert [sensor["kind"] for sensor in sensors] == kinds
+    assert {sensor["state"] for sensor in sensors} == {"online"}
+    for sensor in sensors:  # more: on a busy machine one may be lost beside
+        assert sensor["reconnects"] >= (0 if sensor["kind"] == "plugin" else STORM), sensor
 
 
-@pytest.mark.e2e
-@pytest.mark.timeout(240)
-def test_a_board_that_is_unplugged_a_hundred_times_costs_nothing(tmp_path: Path):
-    t_us, values = simulated_imu("walking", 4.0, np.random.default_rng(3))
-    target = {"imu": StreamTarget("imu", "imu_phone", IMU_CHANNELS, IMU_UNITS)}
-    stop, newest = threading.Event(), [0]
-    with SimulatedMcu([SimulatedStream("imu", t_us, values)], link=tmp_path / "board") as mcu:
-        sensor = SerialBridgeSensor("board", str(tmp_path / "board"), target)
-
-        def read() -> None:
-            for chunk in sensor.chunks(stop):
-                newest[0] += len(chunk.times_ns)
-
-        threads = [threading.Thread(target=mcu.run, args=(stop,)), threading.Thread(target=read)]
-        for thread in threads:
-            thread.start()
-        wait_for(lambda: newest[0] > 20)
-        gc.collect()
-        before = descriptors(), threading.active_count()
-        for _ in range(STORM):
-            mcu.unplug()
-            wait_for(lambda: sensor.health.state is SensorState.OFFLINE)
-            had = newest[0]
-            mcu.plug()
-            wait_for(lambda had=had: newest[0] > had, what="samples after a replug")
-        gc.collect()
-        assert (descriptors(), threading.active_count()) == before
-        assert sensor.health.reconnects == STORM
-        stop.set()
-        for thread in threads:
-            thread.join(5)
+@pytest.mark.timeout(900)
+def test_a_hundred_unplugs_of_every_kind_cost_nothing(shipped_model: Path, tmp_path: Path):
+    """All at once, as when a hub loses its power; the microphone loses its sound server."""
+    if program() is None:
+        pytest.skip("mosquitto is not installed (apt install mosquitto)")
+    pytest.importorskip("cv2", reason="pip install 'iotlm-edge[camera]'")
+    if not shutil.which("pulseaudio"):
+        pytest.skip("no PulseAudio (apt install pulseaudio libasound2-plugins)")
+    kinds = [kind for kind in KINDS if kind not in SILENT]
+    check(*storm(tmp_path, shipped_model, *kinds), kinds)

@@ -6,6 +6,7 @@ import json
 import shutil
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,10 @@ from edge_agent.errors import VoiceError
 from edge_agent.voice.detector import SileroDetector, make_detector
 from edge_agent.voice.espeak import EspeakSynthesiser
 from edge_agent.voice.grammar import make_grammar
+from edge_agent.voice.phrase import NetworkPhrase
 from edge_agent.voice.piper import PiperSynthesiser
 from edge_agent.voice.program import int16
+from edge_agent.voice.speech_network import SpeechNetwork
 from edge_agent.voice.transcribers import TRANSCRIBERS, make_transcriber
 from edge_agent.voice.types import RATE_HZ
 from edge_agent.voice.wake import PocketsphinxWake
@@ -36,8 +39,15 @@ def grammar():
 
 
 @pytest.fixture(scope="module")
-def hearing(grammar):
-    made = make_transcriber("pocketsphinx", grammar)
+def network():
+    pytest.importorskip("moonshine_voice")
+    return SpeechNetwork()
+
+
+@pytest.fixture(scope="module", params=["moonshine", "pocketsphinx"])
+def hearing(grammar, request):
+    own = request.getfixturevalue("network") if request.param == "moonshine" else None
+    made = make_transcriber(request.param, grammar, network=own)
     yield made
     made.close()
 
@@ -98,9 +108,16 @@ def test_thresholds_of_a_detector_are_checked(begin, go_on):
 # -- a wake phrase ------------------------------------------------------------------------------------------
 
 
+@pytest.fixture(params=["moonshine", "pocketsphinx"])
+def make_wake(request):
+    if request.param == "pocketsphinx":
+        return PocketsphinxWake
+    return partial(NetworkPhrase, request.getfixturevalue("network"))
+
+
 @pytest.fixture
-def wake():
-    return PocketsphinxWake("hey computer")
+def wake(make_wake):
+    return make_wake("hey computer")
 
 
 def woken(wake, samples, block=512) -> int:
@@ -120,11 +137,35 @@ def test_a_wake_phrase_is_not_heard_where_it_is_not_said(wake):
     assert woken(wake, noise(3)) == 0
 
 
-@pytest.mark.parametrize("phrase", ["zorkblatt sensors", "", "12", "hi"])
-def test_a_wake_phrase_that_cannot_work_is_refused_with_the_next_step(phrase):
+@pytest.mark.parametrize("phrase", ["", "12", "hi"])
+def test_a_wake_phrase_that_cannot_work_is_refused_with_the_next_step(make_wake, phrase):
     with pytest.raises(VoiceError) as caught:
-        PocketsphinxWake(phrase)
+        make_wake(phrase)
     assert "hey computer" in caught.value.hint
+
+
+def test_a_wake_phrase_of_words_that_pocketsphinx_does_not_know_is_refused():
+    with pytest.raises(VoiceError, match="zorkblatt") as caught:
+        PocketsphinxWake("zorkblatt sensors")
+    assert "hey computer" in caught.value.hint
+
+
+@needs_espeak
+def test_a_wake_phrase_is_heard_in_noise_and_in_the_middle_of_talk(network):
+    wake = NetworkPhrase(network, "hey computer")
+    assert woken(wake, spoken("hey computer") + noise(10, 0.02)[: len(spoken("hey computer"))]) == 1
+    wake.reset()
+    assert woken(wake, spoken("that is enough for today. hey computer. how warm is it in the room")) == 1
+
+
+@needs_espeak
+@pytest.mark.parametrize("phrase", ["stop talking", "good morning kitchen"])
+def test_any_phrase_of_the_network_is_told_from_the_others(network, phrase):
+    wake = NetworkPhrase(network, phrase)
+    assert woken(wake, spoken(phrase)) == 1
+    for other in ("hey computer", "stop it", "good evening", "what happened this morning in the kitchen"):
+        wake.reset()
+        assert woken(wake, spoken(other)) == 0, other
 
 
 # -- a transcriber ------------------------------------------------------------------------------------------
@@ -149,8 +190,10 @@ def test_a_transcriber_hears_the_same_twice(hearing):
     assert hearing.transcribe(samples) == hearing.transcribe(samples)
 
 
-def test_a_transcriber_is_closed_twice_and_then_says_so(grammar):
-    made = make_transcriber("pocketsphinx", grammar)
+@pytest.mark.parametrize("name", ["moonshine", "pocketsphinx"])
+def test_a_transcriber_is_closed_twice_and_then_says_so(grammar, name, request):
+    own = request.getfixturevalue("network") if name == "moonshine" else None
+    made = make_transcriber(name, grammar, network=own)
     made.close()
     made.close()
     with pytest.raises(VoiceError, match="closed"):
@@ -161,7 +204,7 @@ PACKAGES = {"whisper.cpp": "pywhispercpp", "vosk": "vosk", "sherpa-onnx": "sherp
 
 
 def test_every_other_transcriber_is_known():
-    assert set(PACKAGES) | {"pocketsphinx"} == set(TRANSCRIBERS)
+    assert set(PACKAGES) | {"moonshine", "pocketsphinx"} == set(TRANSCRIBERS)
 
 
 @pytest.mark.parametrize("name", PACKAGES)

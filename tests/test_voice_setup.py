@@ -132,7 +132,11 @@ def test_the_recognisers_are_a_process_that_is_replaced_when_it_dies(random_mode
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize(
     ("voice", "says"),
-    [("wake_phrase = 'hello xqzzyk'", '"xqzzyk"'), ("wake_phrase = 'hi'", "too short")],
+    [
+        ("transcriber = 'pocketsphinx'\nwake_phrase = 'hello xqzzyk'", '"xqzzyk"'),
+        ("transcriber = 'pocketsphinx'\nwake_phrase = 'hi'", "too short"),
+        ("wake_phrase = 'hi'", "too short"),
+    ],
 )
 def test_a_phrase_that_cannot_be_heard_is_a_wrong_configuration(random_model: Path, voice: str, says: str):
     made = recogniser(random_model, voice)

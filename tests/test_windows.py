@@ -248,6 +248,31 @@ def test_the_offset_of_each_sensor_from_the_window_s_end_is_reported():
     assert stats["near"].jitter_ms == stats["late"].jitter_ms == 0
 
 
+@settings(max_examples=25, deadline=None)
+@given(
+    at_ms=st.integers(2_200, 2_900),
+    phase_ms=st.integers(0, 19),
+    sizes=st.tuples(st.integers(1, 40), st.integers(50, 4_000), st.integers(1, 5)),
+)
+def test_what_several_sensors_saw_at_one_moment_stands_at_one_moment_of_the_window(at_ms, phase_ms, sizes):
+    """A jump at one time: an IMU of irregular steps, sound, and a scanner whose turns are held."""
+    scan = slot("scan", "lidar", channels=3, rate_hz=10.0).model_copy(update={"sampling": "hold"})
+    windows = Windows([IMU, AUDIO, scan], {name: name for name in ("imu", "audio", "scan")}, hop_s=0.5)
+    sound = (np.arange(56_000) * 62_500).astype(np.int64)
+    turns = np.arange(35, dtype=np.int64) * 100 * MS + phase_ms * MS
+    taken = {"imu": jittery(3.5) + phase_ms * MS, "audio": sound, "scan": turns}
+    for (name, times), size, channels in zip(taken.items(), sizes, (2, 1, 3), strict=True):
+        values = np.repeat((times >= at_ms * MS).astype(np.float32)[:, None], channels, axis=1)
+        for low in range(0, len(times), size):
+            windows.push(Chunk(name, times[low : low + size], values[low : low + size]))
+    (window,) = windows.ready(int(3.2 * S))
+    assert window.end_ns == 3 * S
+    for name, step_ms, within_steps in (("imu", 10, 1.4), ("audio", 1 / 16, 1), ("scan", 100, 2)):
+        values = window.slots[name].values[:, 0]
+        moment_ms = 3000 - (len(values) - 1 - int(np.argmax(values > 0.5))) * step_ms
+        assert abs(moment_ms - at_ms) <= within_steps * step_ms, name
+
+
 def test_what_lies_above_half_the_grid_rate_is_filtered_not_folded():
     """80 Hz sampled at 400 Hz would appear as 20 Hz on a 100 Hz grid; 10 Hz must pass unharmed."""
     times = (np.arange(1200) * (S / 400)).astype(np.int64)

@@ -146,6 +146,9 @@ def sensor_state(
         body["clock_offset_ms"] = finite(health.clock.offset_ms, 3)
         body["clock_drift_ppm"] = finite(health.clock.drift_ppm, 1)
         body["clock_error_ms"] = finite(health.clock.error_ms, 3)
+    if (fix := health.fix) is not None:
+        body["fix_quality"] = fix.quality
+        body["utc_offset_s"] = None if fix.utc_offset_s is None else finite(fix.utc_offset_s, 3)
     return body
 
 
@@ -216,6 +219,7 @@ def answer(identity: str, given: Answer, *, asked: bool, simulated: bool, clock:
         "question": given.question,
         "text": given.text,
         "source": str(given.source),
+        "worded_by": given.worded_by,
         "evidence": [_plain(fact) for fact in given.evidence],
         "reason": given.reason,
         "latency_ms": finite(given.latency_ms, 1),

@@ -89,6 +89,17 @@ def about_answer(asked: str) -> str:
     return "certainty" if _SURE.fullmatch(asked) else ""
 
 
+def kind_of(asked: str) -> str:
+    """Which follow-up a question is that is whole only with the one before; empty where it is none."""
+    if about := about_answer(asked):
+        return about
+    if _BEFORE.fullmatch(asked):
+        return "before"
+    if _SO_LONG.fullmatch(asked) or any(re.fullmatch(f"(?:and )?(?:{words})", asked) for _, words in _AGAIN):
+        return "again"
+    return "varied" if _AND.match(asked) and not _WHOLE.search(asked) else ""
+
+
 class FollowUps:
     """What a short question means after another one."""
 

@@ -1,4 +1,4 @@
-"""What was measured, in words and as evidence. Every number goes through the formatter of its fact."""
+"""What was measured, as facts in words and as evidence. Every number goes through its fact's formatter."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from edge_agent.memory.database import Minute
 from edge_agent.memory.measured import MeasuredFinding, Wanted
 from edge_agent.memory.numbers import Number
 from edge_agent.memory.series import MINUTE_NS
-from edge_agent.memory.words import times, upper
+from edge_agent.memory.telling import Said
+from edge_agent.memory.words import times
 from edge_agent.perception.facts import join
 
 _EVIDENCE = 20
@@ -20,90 +21,99 @@ _EVIDENCE = 20
 
 
 class NumberWords:
-    """Sentences about numbers, for one model in one place; `when` says a span in words."""
+    """What is to be said of numbers, for one model in one place."""
 
     def __init__(self, manifest: Manifest, zone: tzinfo) -> None:
         self._manifest = manifest
         self._zone = zone
 
-    def answer(self, found: MeasuredFinding, number: Number, when: str) -> str:
-        """The facts in one or two sentences; `when` is the time asked about, as it is said."""
+    def answer(self, found: MeasuredFinding, number: Number, when: str) -> Said:
+        """What is to be said; `when` is the time asked about, as it is said."""
         if not found.minutes:
             return self._nothing(found, number, when)
-        match found.query.wanted:
+        wanted = found.query.wanted
+        facts = {"number": number.subject, "when": when, "proof": self._proof(found)}
+        match wanted:
             case Wanted.ABOVE | Wanted.BELOW:
-                text = self._limit(found, number, when)
+                return self._limit(found, number, facts)
             case Wanted.VALUE:
                 (minute,) = found.minutes
-                at = self._minute(minute, found)
-                text = f"{upper(number.subject)} was {number.said(minute.total / minute.count)} {at}"
+                del facts["when"]
+                facts |= {
+                    "value": number.said(minute.total / minute.count),
+                    "at": self._minute(minute, found),
+                }
             case Wanted.CHANGE:
-                text = self._change(found, number, when)
+                return self._change(found, number, facts)
             case Wanted.AVERAGE:
-                text = f"{upper(number.subject)} was {number.said(found.average)} on average {when}"
+                facts["average"] = number.said(found.average)
             case Wanted.RANGE:
-                text = (
-                    f"{upper(number.subject)} was between {number.said(found.lowest.low)} and "
-                    f"{number.said(found.highest.high)} {when}, {number.said(found.average)} on average"
-                )
-            case wanted:
-                low = wanted is Wanted.LOWEST
-                value = found.lowest.low if low else found.highest.high
-                at = self._moment(found.lowest.low_ns if low else found.highest.high_ns, found)
-                text = f"{upper(number.subject)} was {number.said(value)} at its {wanted} {when}, {at}"
-        return f"{text} ({self._proof(found)})."
+                facts |= {
+                    "low": number.said(found.lowest.low),
+                    "high": number.said(found.highest.high),
+                    "average": number.said(found.average),
+                }
+            case Wanted.LOWEST | Wanted.HIGHEST:
+                facts |= self._most(found, number, low=wanted is Wanted.LOWEST)
+        return Said(wanted.value, facts)
 
-    def sources(self, found: MeasuredFinding) -> str:
+    def sources(self, found: MeasuredFinding) -> Said:
         """Which sensors an answer rests on."""
         if not found.minutes:
-            return "None told me: I remember no value of that time."
-        return f"{upper(self._names(found.sensors))} measured it, {times(found.count)}."
+            return Said("measured by none")
+        return Said("measured by", {"sensors": self._names(found.sensors), "times": times(found.count)})
 
-    def certainty(self, found: MeasuredFinding, number: Number) -> str:
+    def certainty(self, found: MeasuredFinding, number: Number) -> Said:
         """How sure an answer is: as sure as its values are many."""
         if not found.minutes:
-            return f"I am sure only that I remember no value of {number.subject} then."
-        names = self._names(found.sensors)
-        return (
-            f"It was measured {times(found.count)}, by {names}; the values are between "
-            f"{number.said(found.lowest.low)} and {number.said(found.highest.high)}."
-        )
+            return Said("sure of no value", {"number": number.subject})
+        facts = {
+            "times": times(found.count),
+            "sensors": self._names(found.sensors),
+            "low": number.said(found.lowest.low),
+            "high": number.said(found.highest.high),
+        }
+        return Said("sure of value", facts)
 
     # -- parts -----------------------------------------------------------------------------------------
 
-    def _nothing(self, found: MeasuredFinding, number: Number, when: str) -> str:
-        names = self._names(number.slots)
+    def _nothing(self, found: MeasuredFinding, number: Number, when: str) -> Said:
         if found.newest_ns is None:
-            return f"I remember no value of {number.subject}, which {names} would have to measure."
+            sensors = self._names(number.slots)
+            return Said("no value ever", {"number": number.subject, "sensors": sensors})
         newest = self._moment(found.newest_ns, found)
-        return f"I have no value of {number.subject} {when}, so I cannot say. The newest is from {newest}."
+        return Said("no value", {"number": number.subject, "when": when, "at": newest})
 
-    def _limit(self, found: MeasuredFinding, number: Number, when: str) -> str:
+    def _most(self, found: MeasuredFinding, number: Number, *, low: bool) -> dict[str, str]:
+        minute = found.lowest if low else found.highest
+        value, at_ns = (minute.low, minute.low_ns) if low else (minute.high, minute.high_ns)
+        return {"value": number.said(value), "at": self._moment(at_ns, found)}
+
+    def _limit(self, found: MeasuredFinding, number: Number, facts: dict[str, str]) -> Said:
         query, beyond = found.query, found.beyond
         assert query.limit is not None  # these have one
-        above = query.wanted is Wanted.ABOVE
-        side = f"{query.wanted} {_plain(query.limit)} {number.unit}".strip()
-        most = found.highest if above else found.lowest
-        value, at_ns = (most.high, most.high_ns) if above else (most.low, most.low_ns)
-        kind, at = ("highest" if above else "lowest"), self._moment(at_ns, found)
+        facts["limit"] = f"{query.wanted} {_plain(query.limit)} {number.unit}".strip()
+        facts |= self._most(found, number, low=query.wanted is Wanted.BELOW)
         if not beyond:
-            text = f"No. {upper(number.subject)} was not {side} {when}"
-            return f"{text}: the {kind} was {number.said(value)}, {at}"
+            return Said(f"not {query.wanted}", facts)
         first, last = (self._minute(minute, found) for minute in (beyond[0], beyond[-1]))
-        told = (
-            f"once, {first}" if len(beyond) == 1 else f"in {len(beyond)} minutes, first {first}, last {last}"
-        )
-        return f"Yes. {upper(number.subject)} was {side} {when} {told}; the {kind} was {number.said(value)}"
+        many = f"in {len(beyond)} minutes, first {first}, last {last}"
+        facts["times"] = f"once, {first}" if len(beyond) == 1 else many
+        del facts["at"]
+        return Said(query.wanted.value, facts)
 
-    def _change(self, found: MeasuredFinding, number: Number, when: str) -> str:
+    def _change(self, found: MeasuredFinding, number: Number, facts: dict[str, str]) -> Said:
         first, last = found.minutes[0], found.minutes[-1]
         begun, ended = number.said(first.first), number.said(last.last)
-        at, until = self._moment(first.start_ns, found), self._moment(last.end_ns, found)
-        change = number.said(abs(last.last - first.first))
+        facts |= {
+            "value": begun,
+            "at": self._moment(first.start_ns, found),
+            "end": self._moment(last.end_ns, found),
+        }
         if begun == ended:
-            return f"{upper(number.subject)} was the same at both ends {when}: {begun} {at} and {until}"
-        way = "rose" if last.last > first.first else "fell"
-        return f"{upper(number.subject)} {way} by {change} {when}, from {begun} {at} to {ended} {until}"
+            return Said("same", facts)
+        facts |= {"change": number.said(abs(last.last - first.first)), "now": ended}
+        return Said("rose" if last.last > first.first else "fell", facts)
 
     def _proof(self, found: MeasuredFinding) -> str:
         invented = ", simulated" if any(m.measure.simulated for m in found.minutes) else ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import tzinfo
 
@@ -18,11 +19,13 @@ from edge_agent.memory.grammar import Grammar, Refused
 from edge_agent.memory.lexicon import Lexicon
 from edge_agent.memory.measured import Measured, measured
 from edge_agent.memory.number_words import NumberWords, number_evidence
-from edge_agent.memory.queries import Now, Queries, Timeline, heads_of
+from edge_agent.memory.queries import Now, Queries, Query, Timeline, heads_of
+from edge_agent.memory.telling import Said, Tell, by_rules
 from edge_agent.memory.words import Words
 from edge_agent.perception.prompt import normalise_question
 from edge_agent.types import Answer, AnswerSource, Clock
 
+Evidence = tuple[Mapping[str, object], ...]
 _IT = re.compile(r"\bit\b|^and\b")
 
 
@@ -40,22 +43,25 @@ class Recall:
         self._clock = clock
         self.askers: Askers[Asked] = Askers(clock)
 
-    def answer(self, question: str, asker: str) -> Answer | None:
-        """The answer, or None where the question is for the model; `asker` is whose dialog this is."""
+    def answer(self, question: str, asker: str, tell: Tell = by_rules) -> Answer | None:
+        """The answer, or None where the question is for the model; `asker` is whose dialog this is.
+
+        `tell` words what is to be said. A refusal is worded here.
+        """
         began = time.monotonic()
         try:
-            answer = self._answer(question, asker)
+            answer = self._answer(question, asker, tell)
         except sqlite3.Error as error:
             text = "I cannot read my memory."
             answer = Answer(question, text, AnswerSource.REFUSAL, (), f"the memory failed: {error}")
         return answer and replace(answer, latency_ms=1e3 * (time.monotonic() - began))
 
-    def _answer(self, question: str, asker: str) -> Answer | None:
+    def _answer(self, question: str, asker: str, tell: Tell) -> Answer | None:
         now_ns = self._clock.wall_ns()
         asked = normalise_question(question).rstrip("?")
         last = self.askers.last(asker)
         if last is not None and not isinstance(last, Now) and (about := about_answer(asked)):
-            return self._told(question, last, now_ns, about)
+            return self._told(question, last, now_ns, tell, about)
         parsed = self._follow_ups.parse(asked, last, now_ns) or self._grammar.parse(question, now_ns)
         if isinstance(parsed, Timeline) and last is not None and _IT.search(asked):
             parsed = replace(parsed, heads=heads_of(last) or parsed.heads)
@@ -66,30 +72,39 @@ class Recall:
             self.askers.remember(asker, Now(self._lexicon.concerned(asked), number.name if number else ""))
             return None
         self.askers.remember(asker, parsed)
-        return self._told(question, parsed, now_ns)
+        return self._told(question, parsed, now_ns, tell)
 
-    def _told(self, question: str, query: Whole, now_ns: int, about: str = "") -> Answer:
+    def _told(self, question: str, query: Whole, now_ns: int, tell: Tell, about: str = "") -> Answer:
         """The answer to a query or, `about` it, its "sources" or its "certainty"."""
         if isinstance(query, Measured):
-            return self._measured(question, query, now_ns, about)
+            said, proof = self._measured(query, now_ns, about)
+        else:
+            said, proof = self._read(query, now_ns, about)
+        told = tell(said, question)
+        return Answer(
+            question, told.text, AnswerSource.MEMORY, proof, told.objection,
+            first_token_ms=told.first_token_ms, worded_by=told.by,
+        )  # fmt: skip
+
+    def _read(self, query: Query, now_ns: int, about: str) -> tuple[Said, Evidence]:
         found = self._queries.run(query, now_ns)
         match about:
             case "sources":
-                text = self._words.sources(found)
+                said = self._words.sources(found)
             case "certainty":
-                text = self._words.certainty(found)
+                said = self._words.certainty(found)
             case _:
-                text = self._words.answer(found)
-        return Answer(question, text, AnswerSource.MEMORY, evidence(found))
+                said = self._words.answer(found)
+        return said, evidence(found)
 
-    def _measured(self, question: str, query: Measured, now_ns: int, about: str) -> Answer:
+    def _measured(self, query: Measured, now_ns: int, about: str) -> tuple[Said, Evidence]:
         number = self._numbers.number(query.name)
         found = measured(self._queries.store, query, number.unit, now_ns)
         match about:
             case "sources":
-                text = self._number_words.sources(found)
+                said = self._number_words.sources(found)
             case "certainty":
-                text = self._number_words.certainty(found, number)
+                said = self._number_words.certainty(found, number)
             case _:
-                text = self._number_words.answer(found, number, self._words.span(query.span, now_ns))
-        return Answer(question, text, AnswerSource.MEMORY, number_evidence(found, number))
+                said = self._number_words.answer(found, number, self._words.span(query.span, now_ns))
+        return said, number_evidence(found, number)

@@ -6,6 +6,7 @@ that is killed leaves nothing open. The store is what the agent has; `edge-agent
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ PRUNE_EVERY_S = 3600.0
 """Also how long a clock that was set must have been left alone before anything is forgotten for its age."""
 _STEP_NS = 100_000_000
 """A clock that is this far off its run's offset has been set."""
+_log = logging.getLogger(__name__)
 _PRUNE_EVERY = 1000
 
 
@@ -80,9 +82,13 @@ class Store:
         self._series = Series(self.read, run)
 
     def close(self) -> None:
-        """Write what is not written yet, and let go of the file."""
-        self.flush()
-        self.read.close()
+        """Write what is not written yet, where the disk takes it, and let go of the file."""
+        try:
+            self.flush()
+        except sqlite3.Error as error:  # what went on then ends with the last heartbeat
+            _log.error("cannot remember the end: %s", error)  # the message says it all
+        finally:
+            self.read.close()
 
     def wall_ns(self, monotonic_ns: int) -> int:
         """The wall time of a moment of this run, as the clock has it now."""

@@ -1,4 +1,4 @@
-"""A finding in words, and the evidence for them. Every number comes from the finding, through one formatter.
+"""A finding as facts in words: what is to be said of it. Every number goes through one formatter.
 
 A label is quoted as the model says it: `I read "the person is seated" ...`, which is true of any head.
 """
@@ -37,93 +37,94 @@ from edge_agent.memory.queries import (
     span_of,
 )
 from edge_agent.memory.spells import Spell, Sum
+from edge_agent.memory.telling import Said
 from edge_agent.perception.facts import join
 
 TOLD = 5
 """So many spells are told one by one; of more only the sums."""
+_EVER = "as far back as I remember"
 _WATCHED_SHARE = 0.95
 """Where less of a time than this had data, the answer says so."""
 
 
 class Words:
-    """Sentences for one model in one place."""
+    """What is to be said, for one model in one place."""
 
     def __init__(self, lexicon: Lexicon, zone: tzinfo) -> None:
         self._lexicon = lexicon
         self._zone = zone
 
-    def answer(self, found: Finding) -> str:
-        """The facts in one to three sentences."""
+    def answer(self, found: Finding) -> Said:
+        """What is to be said of a finding."""
         query = found.query
         span = span_of(query)
         if span is not None and not span.open and found.watched_ns == 0 and not found.spells:
-            return self._no_data(found, span)
+            return Said("no data", {"sources": self._sources(query), "when": self.span(span, found.now_ns)})
         if found.newest_ns is None:
-            return f"I remember no data {self._sources(query)} at all."
+            return Said("no data ever", {"sources": self._sources(query)})
         match query:
             case LastTime(target, span) | FirstTime(target, span):
-                text = self._one(found, target, span, "last" if isinstance(query, LastTime) else "first")
+                said = self._one(found, target, span)
             case Ongoing(target):
-                text = self._ongoing(found, target)
+                said = self._ongoing(found, target)
             case HowLong(target, span) | HowOften(target, span) | Whether(target, span):
-                text = self._sum(found, target, span)
+                said = self._sum(found, target, span)
             case Timeline(heads, span):
-                text = self._timeline(found, heads, span)
+                said = self._timeline(found, heads, span)
             case Before():
-                text = self._before(found)
+                said = self._before(found)
             case Unusual(span):
-                text = self._unusual(found, span)
+                said = self._unusual(found, span)
             case Availability(slots, span):
-                text = self._availability(found, slots, span)
-        return text + self._caution(found, span)
+                said = self._availability(found, slots, span)
+        return said.but(self._caution(found, span))
 
     # -- one query each --------------------------------------------------------------------------------
 
-    def _one(self, found: Finding, target: Target, span: Span, which: str) -> str:
+    def _one(self, found: Finding, target: Target, span: Span) -> Said:
         if not found.spells:
-            back = "as far back as I remember" if span.open else self.span(span, found.now_ns)
-            return f"I have not read {self._quoted(target)} {back}."
-        spell = found.spells[0]
-        if which == "last" and found.ongoing:
-            return f"I read {self._label(spell)} now, {self._since(spell, found)} {self._proof(found.total)}."
-        at = moment_words(spell.start_ns, found.now_ns, self._zone)
-        lasted = duration_words(spell.seen_ns)
-        return f"I {which} read {self._label(spell)} {at}, for {lasted} {self._proof(found.total)}."
+            back = _EVER if span.open else self.span(span, found.now_ns)
+            return Said("never", {"what": self._quoted(target), "when": back})
+        first = isinstance(found.query, FirstTime)
+        if not first and found.ongoing:
+            return Said("now", self._lasting(found))
+        return Said("first" if first else "last", self._told_of(found.spells[0], found))
 
-    def _ongoing(self, found: Finding, target: Target) -> str:
+    def _ongoing(self, found: Finding, target: Target) -> Said:
         if not found.spells:
-            return f"I have not read {self._quoted(target)} as far back as I remember."
-        spell = found.spells[0]
+            return Said("never", {"what": self._quoted(target), "when": _EVER})
         if found.ongoing:
-            return f"I read {self._label(spell)} {self._since(spell, found)} {self._proof(found.total)}."
-        ended = moment_words(spell.end_ns, found.now_ns, self._zone)
-        lasted, proof = duration_words(spell.seen_ns), self._proof(found.total)
-        return f"I do not read {self._label(spell)} now. It ended {ended}, after {lasted} {proof}."
+            return Said("still", self._lasting(found))
+        facts = self._told_of(found.spells[0], found)
+        facts["end"] = moment_words(found.spells[0].end_ns, found.now_ns, self._zone)
+        del facts["at"]
+        return Said("over", facts)
 
-    def _sum(self, found: Finding, target: Target, span: Span) -> str:
-        when = self.span(span, found.now_ns)
+    def _sum(self, found: Finding, target: Target, span: Span) -> Said:
+        query = found.query
+        whether, why = isinstance(query, Whether), isinstance(query, Whether) and query.why
+        facts = {"what": self._quoted(target), "when": self.span(span, found.now_ns)}
         if not found.spells:
-            no = "No, so there is no why. " if _why(found.query) else ""
-            no = no or ("No. " if isinstance(found.query, Whether) else "")
-            return f"{no}I did not read {self._quoted(target)} {when}."
-        often, total = times(found.total.times), duration_words(found.total.seen_ns)
-        if isinstance(found.query, HowLong):
-            text = f"I read {self._quoted(target)} for {total} {when}, {often}"
-        else:
-            yes = "I cannot tell why, only what I read. " if _why(found.query) else ""
-            yes = yes or ("Yes. " if isinstance(found.query, Whether) else "")
-            text = f"{yes}I read {self._quoted(target)} {often} {when}, for {total}" + (
-                " in all" if found.total.times > 1 else ""
-            )
-        return f"{text}: {self._moments(found.spells, found.total, found)} {self._proof(found.total)}."
+            lead = "No, so there is no why." if why else ""
+            return Said("no" if whether and not why else "none", facts, lead)
+        facts |= {
+            "times": times(found.total.times),
+            "duration": duration_words(found.total.seen_ns),
+            "moments": self._moments(found.spells, found.total, found),
+            "proof": self._proof(found.total),
+        }
+        if isinstance(query, HowLong):
+            return Said("how long", facts)
+        facts["duration"] += " in all" if found.total.times > 1 else ""
+        lead = "I cannot tell why, only what I read." if why else ""
+        return Said("yes" if whether and not why else "how often", facts, lead)
 
-    def _timeline(self, found: Finding, heads: Sequence[str], span: Span) -> str:
-        when = self.span(span, found.now_ns)
+    def _timeline(self, found: Finding, heads: Sequence[str], span: Span) -> Said:
+        when = {"when": self.span(span, found.now_ns)}
         if not found.spells:
-            return f"I read nothing that I am sure of {when}."
+            return Said("nothing", when)
         if found.total.times <= TOLD:
-            told = "; ".join(self._told(spell, found.now_ns) for spell in found.spells)
-            return f"{upper(when)}: {told}."
+            return Said("events", {**when, "events": self._listed(found)})
         parts = []
         for head in heads:
             sums = [(one, label) for (of, label), one in found.sums.items() if of == head]
@@ -132,22 +133,19 @@ class Words:
                 f"{self._said(head, label)} {times(one.times)}, for {duration_words(one.seen_ns)}"
                 for one, label in ranked
             ]
-        return f"{upper(when)}: {'; '.join(parts)}."
+        return Said("events", {**when, "events": "; ".join(parts)})
 
-    def _before(self, found: Finding) -> str:
-        if not found.spells:
-            return "I remember nothing before that."
-        told = "; ".join(self._told(spell, found.now_ns) for spell in found.spells)
-        return f"Before that: {told}."
+    def _before(self, found: Finding) -> Said:
+        return Said("before", {"events": self._listed(found)}) if found.spells else Said("nothing before")
 
-    def _unusual(self, found: Finding, span: Span) -> str:
-        when = self.span(span, found.now_ns)
+    def _unusual(self, found: Finding, span: Span) -> Said:
+        when = {"when": self.span(span, found.now_ns)}
         alarms = [
             f"{self._said(e.head, e.label)} {moment_words(e.at_ns, found.now_ns, self._zone)}"
             for e in found.events[-TOLD:]
         ]
         if not alarms and not found.spells:
-            return f"I noticed nothing unusual {when}."
+            return Said("nothing unusual", when)
         parts = []
         if alarms:
             count = len(found.events)
@@ -156,10 +154,9 @@ class Words:
         if found.spells:
             moments = self._moments(found.spells, found.total, found)
             parts.append(f"Unlike anything that I know, {times(found.total.times)}: {moments}")
-        return f"{upper(when)}. {'. '.join(parts)}."
+        return Said("unusual", {**when, "events": ". ".join(parts)})
 
-    def _availability(self, found: Finding, slots: Sequence[str], span: Span) -> str:
-        when = self.span(span, found.now_ns)
+    def _availability(self, found: Finding, slots: Sequence[str], span: Span) -> Said:
         parts = []
         for slot in slots:
             name = self._slot(slot)
@@ -173,55 +170,69 @@ class Words:
                 moments = self._moments(told, gaps, found)
                 missing = duration_words(gaps.seen_ns)
                 parts.append(f"{name} gave no data {times(gaps.times)}, for {missing}: {moments}")
-        return f"{upper(when)}: {'; '.join(parts)}."
+        return Said("sensors", {"when": self.span(span, found.now_ns), "events": "; ".join(parts)})
 
-    # -- parts ------------------------------------------------------------------------------------------
+    # -- about an answer -------------------------------------------------------------------------------
 
-    def sources(self, found: Finding) -> str:
+    def sources(self, found: Finding) -> Said:
         """Which sensors an answer rests on."""
         if not (names := found.total.sensors):
-            return f"None told me: I know it because nothing was read {self._sources(found.query)}."
+            return Said("told by none", {"sources": self._sources(found.query)})
         used = join(self._slot(slot.name) for slot in self._lexicon.slots if slot.name in names)
-        return f"{upper(used)} told me, in {found.total.windows} windows of data."
+        return Said("told by", {"sensors": used, "count": str(found.total.windows)})
 
-    def certainty(self, found: Finding) -> str:
+    def certainty(self, found: Finding) -> Said:
         """How sure an answer is, from the probabilities that it rests on."""
         total = found.total
         if not total.times:
-            caution = self._caution(found, span_of(found.query))
-            return f"I am as sure as my data are complete: nothing of the kind was read.{caution}"
+            return Said("sure of none").but(self._caution(found, span_of(found.query)))
         low, high = _percent(total.least), _percent(total.greatest)
         sure = low if low == high else f"{low} to {high}"
-        return f"I am {sure} sure, over {total.windows} windows of data."
+        return Said("sure", {"share": sure, "count": str(total.windows)})
+
+    # -- parts ------------------------------------------------------------------------------------------
 
     def _caution(self, found: Finding, span: Span | None) -> str:
-        """What was not seen, and how old the newest data are where that matters."""
-        text = ""
+        """What was not seen, or how old the newest data are where that matters; mostly nothing."""
         if span is not None and not span.open:
             length_ns = span.end_ns - span.start_ns
             if found.watched_ns < _WATCHED_SHARE * length_ns:
                 watched = duration_words(found.watched_ns)
-                text = f" I had data for {watched} of these {duration_words(length_ns)}."
+                return f"I had data for {watched} of these {duration_words(length_ns)}"
         elif not found.fresh and found.newest_ns is not None:
-            text = f" My newest data are {duration_words(found.now_ns - found.newest_ns)} old."
-        return text
-
-    def _no_data(self, found: Finding, span: Span) -> str:
-        when = self.span(span, found.now_ns)
-        return f"I had no data {self._sources(found.query)} {when}, so I cannot say."
+            return f"My newest data are {duration_words(found.now_ns - found.newest_ns)} old"
+        return ""
 
     def _sources(self, query: Query) -> str:
         wanted = set(slots_of(query, self._lexicon))
         names = [self._slot(slot.name) for slot in self._lexicon.slots if slot.name in wanted]
         return f"from {join(names, 'or')}" if names else "from any sensor"
 
-    def _since(self, spell: Spell, found: Finding) -> str:
-        at = moment_words(spell.start_ns, found.now_ns, self._zone)
-        return f"since {at}, for {duration_words(spell.end_ns - spell.start_ns)} so far"
+    def _lasting(self, found: Finding) -> dict[str, str]:
+        """The facts of the last spell, which goes on."""
+        spell = found.spells[0]
+        return {
+            "what": self._label(spell),
+            "since": moment_words(spell.start_ns, found.now_ns, self._zone),
+            "duration": duration_words(spell.end_ns - spell.start_ns),
+            "proof": self._proof(found.total),
+        }
+
+    def _told_of(self, spell: Spell, found: Finding) -> dict[str, str]:
+        """The facts of the one spell that was found."""
+        return {
+            "what": self._label(spell),
+            "at": moment_words(spell.start_ns, found.now_ns, self._zone),
+            "duration": duration_words(spell.seen_ns),
+            "proof": self._proof(found.total),
+        }
+
+    def _listed(self, found: Finding) -> str:
+        return "; ".join(self._told(spell, found.now_ns) for spell in found.spells)
 
     def _told(self, spell: Spell, now_ns: int) -> str:
         at = moment_words(spell.start_ns, now_ns, self._zone)
-        return f"{self._label(spell)} {at}, for {duration_words(spell.seen_ns)} {self._proof(spell)}"
+        return f"{self._label(spell)} {at}, for {duration_words(spell.seen_ns)} ({self._proof(spell)})"
 
     def _moments(self, spells: Sequence[Spell], of: Sum, found: Finding) -> str:
         """When they began; of many, or of some that are not at hand, the first and the last."""
@@ -232,7 +243,7 @@ class Words:
 
     def _proof(self, of: Spell | Sum) -> str:
         used = join(self._slot(slot.name) for slot in self._lexicon.slots if slot.name in of.sensors)
-        return f"({_percent(of.mean)}, from {used})" if used else f"({_percent(of.mean)})"
+        return f"{_percent(of.mean)}, from {used}" if used else _percent(of.mean)
 
     def _label(self, spell: Spell) -> str:
         return self._said(spell.head, spell.label)
@@ -265,10 +276,6 @@ class Words:
         return f"from {begin} to {finish}"
 
 
-def _why(query: Query) -> bool:
-    return isinstance(query, Whether) and query.why
-
-
 def times(count: int) -> str:
     """How often."""
     return "once" if count == 1 else f"{count} times"
@@ -276,8 +283,3 @@ def times(count: int) -> str:
 
 def _percent(probability: float) -> str:
     return f"{100 * probability:.0f} percent"
-
-
-def upper(text: str) -> str:
-    """With a capital at its beginning."""
-    return text[:1].upper() + text[1:]

@@ -16,11 +16,11 @@ from dataclasses import replace
 from edge_agent.errors import EdgeAgentError, LanguageModelError
 from edge_agent.perception import facts
 from edge_agent.perception.answer import Answers, Draft
-from edge_agent.perception.dialog import Turn
+from edge_agent.perception.dialog import Turn, Written
 from edge_agent.perception.frames import Frame
 from edge_agent.perception.prompt import normalise_question
 from edge_agent.perception.worker import WorkerProcess, WorkerSettings
-from edge_agent.types import Answer, AnswerSource, Backoff, Clock, Percept
+from edge_agent.types import Answer, AnswerSource, Backoff, Clock, Percept, WordedBy
 
 LOAD_TIMEOUT_S = 60.0
 HANG_S = 10.0
@@ -111,7 +111,30 @@ class LanguageClient:
         answer = self.answers.answer(question, draft, percept, now_ns)
         self.counters[answer.source.value] += 1
         latency_ms = 1e3 * (time.monotonic() - began)
-        return replace(answer, latency_ms=latency_ms, first_token_ms=first_token_ms)
+        by: WordedBy = "lm" if answer.source is AnswerSource.LANGUAGE_MODEL else "rules"
+        return replace(answer, latency_ms=latency_ms, first_token_ms=first_token_ms, worded_by=by)
+
+    def write(self, percept: Percept | None, question: str, grammar: str, deadline_s: float) -> Written:
+        """What the model writes within a grammar, with its places and unchecked; at once where it cannot.
+
+        The percept is what it is conditioned on. Without one nothing is asked of it.
+        """
+        if percept is None:
+            return Written("", "there is no percept to condition the language model on")
+        if not self.ready:
+            return Written("", f"no language model: {self.reason or 'it is gone'}")
+        try:
+            reply = self._request(percept, question, time.monotonic() + deadline_s, (), grammar)
+        except EdgeAgentError as error:
+            self.counters["failed"] += 1
+            return Written("", str(error))
+        if reply is None:
+            self.counters["late"] += 1
+            return Written("", "the language model was late")
+        first_token_ms = float(reply.header["first_token_ms"])
+        if reply.header["stop"] != "end":
+            return Written("", "the language model came to no end", first_token_ms)
+        return Written(reply.header["text"], "", first_token_ms)
 
     def _word(
         self, percept: Percept, question: str, deadline: float, history: Sequence[Turn]
@@ -137,13 +160,13 @@ class LanguageClient:
         return Draft(self.answers.fallback(percept, question), AnswerSource.FALLBACK, reason)
 
     def _request(
-        self, percept: Percept, question: str, deadline: float, history: Sequence[Turn]
+        self, percept: Percept, question: str, deadline: float, history: Sequence[Turn], grammar: str = ""
     ) -> Frame | None:
         """The reply, None when it is late. Raises LanguageModelError without a worker to ask."""
         with self._lock:
             self._look_after()
             worker = self._require(deadline)
-            identity = worker.send(_generate(percept, question, deadline, history), deadline)
+            identity = worker.send(_generate(percept, question, deadline, history, grammar), deadline)
             try:
                 reply = worker.receive(identity, deadline)
             except LanguageModelError as error:
@@ -226,12 +249,15 @@ class LanguageClient:
             worker.close()
 
 
-def _generate(percept: Percept, question: str, deadline: float, history: Sequence[Turn]) -> Frame:
+def _generate(
+    percept: Percept, question: str, deadline: float, history: Sequence[Turn], grammar: str
+) -> Frame:
     header = {
         "verb": "generate",
         "question": normalise_question(question),
         "history": [(normalise_question(t.question), t.answer) for t in history],
         "max_tokens": None,
+        "grammar": grammar,
         "deadline_s": max(0.0, deadline - time.monotonic() - _MARGIN_S),
     }
     return Frame(header, {"soft": percept.conditioning.soft, "control": percept.conditioning.control})

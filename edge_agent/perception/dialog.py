@@ -26,6 +26,15 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """What the language model wrote, unchecked, or why there is nothing."""
+
+    text: str
+    reason: str = ""
+    first_token_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Generation:
     """A worded answer, why it stopped, and how long it took.
 

@@ -65,23 +65,27 @@ class LanguageModel:
         history: Sequence[Turn] = (),
         max_tokens: int | None = None,
         deadline_s: float = 10.0,
+        grammar: str = "",
     ) -> Generation:
         """Answer greedily. `deadline_s` counts from now; the oldest turns go first where room is short.
 
-        Raises LanguageModelError when the question alone does not fit the context.
+        All of it is held to a `grammar` (GBNF), where there is one. Raises LanguageModelError when the
+        question alone does not fit the context, ModelError for a grammar that is none.
         """
         begin = time.perf_counter()
         limit = self.prompt.max_answer_tokens if max_tokens is None else max_tokens
         tokens = self._dialog(conditioning, question, history, limit)
         self._condition(conditioning)
         logits = self.llama.decode_tokens(tokens, want="last")
-        return self._continue(logits, begin, begin + deadline_s, limit)
+        held = self.llama.grammar(grammar) if grammar else self._call(int(logits[-1].argmax()))
+        return self._continue(logits, begin, begin + deadline_s, limit, held)
 
-    def _continue(self, logits: Float32, begin: float, end: float, limit: int) -> Generation:
+    def _continue(
+        self, logits: Float32, begin: float, end: float, limit: int, grammar: Grammar | None
+    ) -> Generation:
         prompt_tokens, chosen = self.llama.position, list[int]()
         stop: Stop = "length"
         times = [time.perf_counter()]  # when each token was known, the first one first
-        grammar = self._grammar(int(logits[-1].argmax()))
         while len(chosen) < limit:
             token = int(logits[-1].argmax()) if grammar is None else grammar.choose(logits[-1])
             if self.llama.is_end(token) or self.llama.is_control(token):
@@ -106,9 +110,9 @@ class LanguageModel:
             per_token_ms=1e3 * (times[-1] - times[0]) / max(len(times) - 1, 1),
         )
 
-    def _grammar(self, first: int) -> Grammar | None:
-        """A fresh grammar where the answer begins as JSON."""
-        begins = self.llama.piece(first).lstrip().startswith(b"{")
+    def _call(self, first: int) -> Grammar | None:
+        """A fresh grammar where the answer begins as JSON; `{summary}` and other places do not."""
+        begins = self.llama.piece(first).lstrip().startswith(b'{"')
         return self.llama.grammar(self._call_grammar) if begins and self._call_grammar else None
 
     def _condition(self, conditioning: Conditioning) -> None:

@@ -27,6 +27,23 @@ def session_options() -> Any:
     return options
 
 
+def lean_session(path: Path) -> Any:
+    """A network that is not ours and is run now and then, in the least memory. Raises ModelError.
+
+    As its file has it, without an arena and without weights packed a second time: together two fifths of
+    what a small speech network takes.
+    """
+    options = session_options()
+    options.enable_cpu_mem_arena = False
+    options.enable_mem_pattern = False
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.add_session_config_entry("session.disable_prepacking", "1")
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's exceptions share no base class
+        raise ModelError(f"{path} is not a network that onnxruntime can load: {error}") from error
+
+
 class OnnxSession:
     """A network with named inputs and outputs. `outputs` may name fewer than the file has."""
 

@@ -86,6 +86,7 @@ def _handle(model: LanguageModel, frame: Frame) -> tuple[dict[str, Any], dict[st
             history=[Turn(q, a) for q, a in request["history"]],
             max_tokens=request["max_tokens"],
             deadline_s=request["deadline_s"],
+            grammar=request.get("grammar", ""),
         )
         return {"verb": "generated", **asdict(out)}, {}
     if request["verb"] == "read_label":

@@ -85,6 +85,8 @@ class CameraSensor:
         self._open_camera = open_camera or v4l2_camera
         self._cv2 = _library()
         self._lost = 0
+        self._away = False
+        """The camera or the file was lost: the next chunk is a reconnection."""
 
     def chunks(self, stop: threading.Event) -> Iterator[Chunk]:
         """See types.Sensor. Raises ConfigurationError for a file or folder in which there is no image.
@@ -105,6 +107,7 @@ class CameraSensor:
                 except SensorError as error:
                     self._set(SensorState.OFFLINE, f"{error}. {error.hint}".strip(" .") + ".")
                     self.health.errors += 1
+                    self._away = self.health.samples > 0
                     stop.wait(random.uniform(0, min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2**failures)))
                     failures = min(failures + 1, 8)
         finally:
@@ -116,7 +119,6 @@ class CameraSensor:
         height, width, _ = self.shape
         pace, holes = Pace(self._rate_hz, early=0.25), Holes()
         quiet_ns: int | None = None
-        again = self.health.samples > 0
         with self._open_camera(self._source, width, height, self._rate_hz) as camera:
             while not stop.is_set():
                 frames = _waiting(camera)
@@ -133,8 +135,6 @@ class CameraSensor:
                 self.health.errors += len(frames) - len(whole)
                 self._lose(max(0, due - bool(whole)))  # the newest wins
                 if due and whole:
-                    self.health.reconnects += again
-                    again = False
                     yield self._chunk(now_ns, whole[-1], "watching")
 
     def _play(self, stop: threading.Event) -> Iterator[Chunk]:
@@ -219,6 +219,8 @@ class CameraSensor:
         small = self._cv2.resize(image, (width, height), interpolation=self._cv2.INTER_AREA)
         values = (small[:, :, ::-1] / np.float32(255)).reshape(1, -1)
         lost, self._lost = self._lost, 0
+        self.health.reconnects += self._away
+        self._away = False
         self._set(SensorState.ONLINE, doing)
         self.health.samples += 1
         return Chunk(self.name, np.array([at_ns], np.int64), values, lost, self._simulated)

@@ -148,10 +148,11 @@ class SensorFactory:
         )
 
     def _simulated(self, sensor: settings.SimulatedSensor) -> Sensor:
+        from edge_agent.sensors.faulty import FaultySensor  # noqa: PLC0415
         from edge_agent.sensors.simulated import SimulatedSensor  # noqa: PLC0415
 
         slot = self._slots[sensor.slot]
-        return SimulatedSensor(
+        made = SimulatedSensor(
             sensor.name,
             sensor.slot,
             modality=slot.modality,
@@ -160,6 +161,8 @@ class SensorFactory:
             period_s=sensor.period_s,
             monotonic_ns=self._clock.monotonic_ns,
         )
+        flawless = sensor.faults == settings.SignalFaults()
+        return made if flawless else FaultySensor(made, sensor.faults, self._clock)
 
     def _line(self, sensor: settings.GpsSensor | settings.LidarSensor) -> Sensor:
         """A device that speaks its own protocol on a serial line."""

@@ -18,7 +18,7 @@ from edge_agent.errors import SensorError
 from edge_agent.sensors.channels import Channel
 from edge_agent.sensors.nmea import KINDS, Part, parse
 from edge_agent.sensors.serial import SerialSensor
-from edge_agent.types import Chunk, Clock, Sensor, SensorHealth, SensorState
+from edge_agent.types import Chunk, Clock, SatelliteFix, Sensor, SensorHealth, SensorState
 
 CHANNELS = (
     Channel("latitude", "deg"),
@@ -96,9 +96,9 @@ class NmeaSession:
     name: str
     health: SensorHealth
     clock: Clock
-    offsets_ns: deque[int]
-    """Gets the receiver's UTC minus our wall clock, of every epoch with a date and a fix."""
     simulated: bool = False
+    _offsets_ns: deque[int] = field(default_factory=lambda: deque(maxlen=OFFSETS_KEPT))
+    """The receiver's UTC minus our wall clock, of the last epochs with a date and a fix."""
     _heard_ns: int | None = None
     _last_byte_ns: int = 0
     _quiet: bool = True
@@ -189,7 +189,9 @@ class NmeaSession:
         self.health.state = SensorState.ONLINE if fix else SensorState.DEGRADED
         self.health.reason = "" if fix else "no fix"
         if fix and (utc_ns := epoch.utc_ns()) is not None:
-            self.offsets_ns.append(utc_ns - self.clock.wall_ns() + now_ns - epoch.start_ns)
+            self._offsets_ns.append(utc_ns - self.clock.wall_ns() + now_ns - epoch.start_ns)
+        quality = values.get("fix_quality", math.nan)
+        self.health.fix = SatelliteFix(0 if math.isnan(quality) else round(quality), self._utc_offset_s())
         row = [values.get(c.name, math.nan) if fix or c.name in _WITHOUT_FIX else math.nan for c in CHANNELS]
         return Chunk(
             self.name,
@@ -198,27 +200,8 @@ class NmeaSession:
             simulated=self.simulated or any(part.simulated for part in epoch.parts.values()),
         )
 
-
-class GpsSensor(SerialSensor):
-    """A receiver on a serial port: a sample per epoch, at the arrival of the first byte that tells of it."""
-
-    def __init__(
-        self, name: str, slot: str, port: str, clock: Clock, *, baud_rate: int = 9600, simulated: bool = False
-    ) -> None:
-        self._offsets_ns: deque[int] = deque(maxlen=OFFSETS_KEPT)
-        super().__init__(
-            name,
-            slot,
-            port,
-            lambda health: NmeaSession(name, health, clock, self._offsets_ns, simulated),
-            baud_rate=baud_rate,
-            channels={name: CHANNELS},
-            monotonic_ns=clock.monotonic_ns,
-        )
-
-    @property
-    def utc_offset_s(self) -> float | None:
-        """The receiver's UTC minus our wall clock; None until it is known.
+    def _utc_offset_s(self) -> float | None:
+        """None until it is known.
 
         There is no PPS: an epoch is told some time after it was, never before, so the largest of the last
         offsets is the nearest. What remains is the receiver's own delay, tens to hundreds of milliseconds.
@@ -229,5 +212,13 @@ class GpsSensor(SerialSensor):
 def gps_sensor(
     name: str, slot: str, port: str, *, baud_rate: int = 9600, simulated: bool = False, clock: Clock
 ) -> Sensor:
-    """A receiver that speaks NMEA 0183, from its settings."""
-    return GpsSensor(name, slot, port, clock, baud_rate=baud_rate, simulated=simulated)
+    """A receiver that speaks NMEA 0183: a sample per epoch, at the arrival of the first byte of it."""
+    return SerialSensor(
+        name,
+        slot,
+        port,
+        lambda health: NmeaSession(name, health, clock, simulated),
+        baud_rate=baud_rate,
+        channels={name: CHANNELS},
+        monotonic_ns=clock.monotonic_ns,
+    )

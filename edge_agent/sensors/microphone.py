@@ -81,6 +81,8 @@ class MicrophoneSensor:
         self._slot_rate_hz = slot_rate_hz
         self._open_stream = open_stream or portaudio_stream
         self._silence_limit_s = silence_limit_s
+        self._away = False
+        """It was lost: the next chunk is a reconnection."""
 
     def chunks(self, stop: threading.Event) -> Iterator[Chunk]:
         """See types.Sensor. Raises ConfigurationError when PortAudio is not installed."""
@@ -92,6 +94,7 @@ class MicrophoneSensor:
                         failures = 0
                         yield chunk
                 except SensorError as error:
+                    self._away = self.health.samples > 0
                     self._set(SensorState.OFFLINE, str(error))
                     self.health.errors += 1
                     stop.wait(random.uniform(0, min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2**failures)))
@@ -105,7 +108,6 @@ class MicrophoneSensor:
         shaper = _Shaper(self._rate_hz, self._slot_rate_hz)
         waited_s, expected, lost = 0.0, 0, 0
         with self._open_stream(self._device, self._rate_hz, round(self._rate_hz * BLOCK_S), inbox.put):
-            again = self.health.samples > 0
             while not stop.is_set():
                 block = inbox.get(POLL_S)
                 if block is None:
@@ -121,8 +123,8 @@ class MicrophoneSensor:
                 lost += lost_now
                 self.health.lost += lost_now
                 if len(times_ns):  # a filter that has just begun gives nothing yet
-                    self.health.reconnects += again  # an opening that gives nothing is none
-                    again = False
+                    self.health.reconnects += self._away
+                    self._away = False
                     self._set(SensorState.ONLINE, "listening")
                     self.health.samples += len(times_ns)
                     yield Chunk(self.name, times_ns, values, lost)

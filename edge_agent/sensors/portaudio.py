@@ -5,6 +5,8 @@ PortAudio is one for the whole process, and so are its lock and its list of devi
 
 from __future__ import annotations
 
+import atexit
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,15 +17,19 @@ import numpy.typing as npt
 
 from edge_agent.errors import ConfigurationError, SensorError
 from edge_agent.sensors.probe import Found
+from edge_agent.threads import begin, join
 
 OnBlock = Callable[[bytes, bool], None]
 """Called with one block of float32 mono samples, and whether the device lost sound before it."""
 Int16 = npt.NDArray[np.int16]
 OUTPUT_LATENCY_S = 0.1
 """Of a loudspeaker: long enough for a busy machine, short enough to be interrupted."""
+CLOSE_S = 2.0
+"""What the end of a stream may take."""
 _open_streams = 0
 _portaudio_lock = threading.Lock()
 """PortAudio is one for the whole process: its list of devices is renewed only while no stream is open."""
+_log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -109,10 +115,26 @@ def _open(what: str, device: str | None, rate_hz: int, make: Callable[[Any], Any
         yield stream
     finally:
         with _portaudio_lock:
-            _open_streams -= 1
-            # What waits in an output is dropped: whoever wants it heard waits for it before.
-            stream.abort(ignore_errors=True)
-            stream.close(ignore_errors=True)
+            _open_streams -= _closed(stream, library, what)
+
+
+def _closed(stream: Any, library: Any, what: str) -> bool:
+    """End a stream; False where it does not end, and is left behind for the next one to be opened beside it.
+
+    PulseAudio's client may wait for ever, with its own lock held, for memory that it shared with a server
+    that died. Nothing that belongs to such a stream can be ended any more, the library included.
+    """
+
+    def end(_stop: threading.Event) -> None:
+        # What waits in an output is dropped: whoever wants it heard waits for it before.
+        stream.abort(ignore_errors=True)
+        stream.close(ignore_errors=True)
+
+    if not join([begin(f"end of the {what}", end)], CLOSE_S):
+        return True
+    _log.error("the %s cannot be closed, since its sound server died; it is left behind", what)
+    atexit.unregister(library._exit_handler)  # noqa: SLF001  (it ends the library, and would wait for ever too)
+    return False
 
 
 def _library() -> Any:

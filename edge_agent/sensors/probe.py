@@ -1,6 +1,7 @@
-"""What is plugged in: I2C chips, serial ports, sound and video devices. Reads only, and changes nothing.
+"""What is plugged in: I2C chips, serial ports, sound and video devices.
 
-Each function takes what it looks at, so that it works the same on a simulated bus or a pty.
+Nothing is changed; only who listens to a serial port says `GREETING` there. Each function takes what it looks
+at, so that it works the same on a simulated bus or a pty.
 """
 
 from __future__ import annotations
@@ -17,8 +18,12 @@ from firmware_bridge import NEED_DATA, Connection, Hello, RemoteProtocolError, R
 LISTEN_S = 1.2
 """A GPS receiver speaks once a second."""
 LISTEN_BAUDS = (115_200, 921_600, 9_600, 230_400)
+GREETING = Connection(Role.HOST).send(Hello("edge-agent probe")) + b"\xa5\x25\xa5\x50"
+"""For what speaks when it is spoken to: a hello of the firmware bridge, STOP and GET_INFO of an RPLIDAR."""
 _LD06_HEADER = b"\x54\x2c"
 _LD06_FRAME_BYTES = 47
+_RPLIDAR_HEADER = b"\xa5\x5a\x14\x00\x00\x00\x04"
+"""What its answer to GET_INFO begins with (`rplidar` names the document)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,7 @@ class Found:
     where: str
     what: str
     hint: str = ""
-    """The line of configuration that it would be."""
+    """The line of configuration that it would be, or what to do next."""
 
 
 def i2c_buses(folder: Path = Path("/dev")) -> list[str]:
@@ -60,6 +65,8 @@ def guess_line(data: bytes) -> str:
     at = data.find(_LD06_HEADER)
     if at >= 0 and data[at + _LD06_FRAME_BYTES :].startswith(_LD06_HEADER):
         return "lidar ld06"
+    if _RPLIDAR_HEADER in data:
+        return "lidar rplidar_a1"
     return ""
 
 

@@ -1,7 +1,8 @@
-"""Recorded files as samples with times: sound files, and the phone and watch recordings in CSV."""
+"""Recorded files as samples with times: sound, and tables in CSV, such as those of a phone and a watch."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +12,12 @@ import soxr
 
 from edge_agent.clock import NS_PER_S
 from edge_agent.errors import ConfigurationError
+from edge_agent.sensors.channels import listed
 from edge_agent.types import Float32, Int64
 
 IMU_COLUMNS = ("x_acc", "y_acc", "z_acc", "x_gyro", "y_gyro", "z_gyro")
 """m/s2 and rad/s, in the order of the model's channels."""
+_SPELT_IN_FILES = {f"{part}_{axis}": f"{axis}_{part}" for part in ("acc", "gyro") for axis in "xyz"}
 SOUND_SUFFIXES = frozenset({".wav", ".ogg", ".flac"})
 SOUND_RATE_HZ = 16_000.0
 
@@ -52,7 +55,7 @@ def read_recording(path: Path, sound_rate_hz: float = SOUND_RATE_HZ) -> Recordin
         raise ConfigurationError(f"no recording at {path}", hint="check `files` of the replay sensor")
     suffix = path.suffix.lower()
     if suffix == ".csv":
-        return _read_imu(path)
+        return _read_table(path, IMU_COLUMNS)
     if suffix in SOUND_SUFFIXES:
         return _read_sound(path, sound_rate_hz)
     raise ConfigurationError(
@@ -61,21 +64,36 @@ def read_recording(path: Path, sound_rate_hz: float = SOUND_RATE_HZ) -> Recordin
     )
 
 
-def _read_imu(path: Path) -> Recording:
-    """Columns IMU_COLUMNS, `timestamp` (ms) and perhaps `label`, in any order (Matey-Sanz et al. 2022)."""
+def read_channels(path: Path, names: Sequence[str]) -> Recording:
+    """Read a CSV table with a column for each of `names`, in their units, and one `timestamp` (ms).
+
+    An empty field is NaN: nothing was measured. Those of an IMU may be called as in IMU_COLUMNS. Raises
+    ConfigurationError when the file is missing, or not such a table.
+    """
+    if not path.is_file():
+        raise ConfigurationError(f"no recording at {path}", key="recording")
+    return _read_table(path, names)
+
+
+def _read_table(path: Path, names: Sequence[str]) -> Recording:
+    """Columns `names`, `timestamp` (ms) and perhaps `label`, in any order (Matey-Sanz et al. 2022)."""
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     header = [name.strip() for name in lines[0].split(",")] if lines else []
-    if missing := [name for name in (*IMU_COLUMNS, "timestamp") if name not in header]:
-        raise ConfigurationError(f"{path.name} lacks the column(s) {', '.join(missing)}")
+    wanted = [name if name in header else _SPELT_IN_FILES.get(name, name) for name in names]
+    if missing := [name for name in (*wanted, "timestamp") if name not in header]:
+        raise ConfigurationError(
+            f"{path.name} lacks the column(s) {listed(missing)}",
+            hint="a .csv whose first line names its columns: one for each channel, and timestamp in ms",
+        )
     rows = [line.split(",") for line in lines[1:] if line.strip()]
     if len(rows) < 2:
         raise ConfigurationError(f"{path.name} holds fewer than two samples")
-    columns = [header.index(name) for name in IMU_COLUMNS]
+    columns = [header.index(name) for name in wanted]
     when = header.index("timestamp")
     labelled = header.index("label") if "label" in header else None
     try:
         labels = ["" if labelled is None else row[labelled].strip().lower() for row in rows]
-        values = np.array([[float(row[c]) for c in columns] for row in rows], np.float32)
+        values = np.array([[float(row[c].strip() or "nan") for c in columns] for row in rows], np.float32)
         times_ms = np.array([float(row[when]) for row in rows])
     except (ValueError, IndexError) as error:
         raise ConfigurationError(f"{path.name} holds something that is no number: {error}") from error

@@ -11,20 +11,21 @@ import random
 import termios
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import serial
 from serial.tools import list_ports
+from serial.tools.list_ports_common import ListPortInfo
 
 from edge_agent.errors import ConfigurationError, SensorError
 from edge_agent.sensors.bridge import BridgeSession, StreamTarget
 from edge_agent.sensors.channels import Channel
-from edge_agent.sensors.probe import LISTEN_BAUDS, LISTEN_S, Found, guess_line
+from edge_agent.sensors.probe import GREETING, LISTEN_BAUDS, LISTEN_S, Found, guess_line
 from edge_agent.types import Chunk, SensorHealth, SensorState
-from firmware_bridge import Connection, Hello, RemoteProtocolError, Role
+from firmware_bridge import RemoteProtocolError
 
 READ_TIMEOUT_S = 0.05
 """How long a read may wait: also how late a stop is noticed and a question asked again."""
@@ -37,7 +38,10 @@ GUESSED = {
     "firmware bridge": 'kind = "serial"',
     "gps": 'kind = "gps"',
     "lidar ld06": 'kind = "lidar", model = "ld06"',
+    "lidar rplidar_a1": 'kind = "lidar", model = "rplidar_a1"',
 }
+Known = Callable[[], Iterable[ListPortInfo]]
+"""What gives the ports of the machine, with their descriptions."""
 
 
 class SerialSession(Protocol):
@@ -234,23 +238,27 @@ def _reason(error: OSError, port: str) -> str:
             return f"{port} was lost: {error}"
 
 
-def ports() -> list[str]:
+def ports(known: Known = list_ports.comports, by_id: Path = Path("/dev/serial/by-id")) -> list[str]:
     """The serial ports of this machine, by the name that stays the same where there is one."""
-    links = {str(link.resolve()): str(link) for link in sorted(Path("/dev/serial/by-id").glob("*"))}
-    return sorted(links.get(port.device, port.device) for port in list_ports.comports())
+    links = {str(link.resolve()): str(link) for link in sorted(by_id.glob("*"))}
+    return sorted(links.get(port.device, port.device) for port in known())
 
 
-def probed(port: str, *, listen: bool) -> Found:
+def probed(port: str, *, listen: bool, known: Known = list_ports.comports) -> Found:
     """What is at a port: as its description says, or by what it says itself when it is listened to.
 
     Listening opens the port at the usual speeds, one after the other, which resets some boards.
     """
-    described = {found.device: found.description for found in list_ports.comports()}
+    described = {found.device: found.description for found in known()}
     what = described.get(str(Path(port).resolve()), "serial port")
-    for baud_rate in LISTEN_BAUDS if listen else ():
+    if not listen:
+        return Found("serial", port, what, f"edge-agent sensors probe --port {port} asks what it is")
+    for baud_rate in LISTEN_BAUDS:
         try:
-            with serial.Serial(port, baud_rate, timeout=LISTEN_S, exclusive=True) as line:
-                line.write(Connection(Role.HOST).send(Hello("edge-agent probe")))
+            with serial.Serial(
+                port, baud_rate, timeout=LISTEN_S, write_timeout=WRITE_TIMEOUT_S, exclusive=True
+            ) as line:
+                line.write(GREETING)
                 guess = guess_line(line.read(PROBE_BYTES))
         except (OSError, termios.error) as error:
             return Found("serial", port, f"cannot be opened: {error}")

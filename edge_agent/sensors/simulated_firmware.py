@@ -81,7 +81,15 @@ class _Player:
     """One stream on its own sheet of time; it goes on through stops and restarts of the board."""
 
     def __init__(
-        self, stream: SimulatedStream, position: int, total: int, speed: float, *, batch: int, loop: bool
+        self,
+        stream: SimulatedStream,
+        position: int,
+        total: int,
+        speed: float,
+        *,
+        batch: int,
+        loop: bool,
+        stuck_after_us: int,
     ) -> None:
         times_us = np.rint((stream.t_us - stream.t_us[0]) / speed).astype(np.int64)
         usual_us = max(1, round(float(np.median(np.diff(times_us)))))
@@ -90,6 +98,10 @@ class _Player:
         # Each sample but the first has a delta of two bytes.
         self._batch = min(batch, (MAX_SAMPLE_BYTES + 2) // (stream.sample_bytes + 2))
         self._loop = loop
+        laps, rest_us = divmod(stuck_after_us, self._lap_us)
+        stuck_at = laps * len(times_us) + int(np.searchsorted(times_us, rest_us))
+        self._last = stuck_at if stuck_after_us else None
+        """Number of the sample whose values all later ones have; None: there is none."""
         rows = stream.values.reshape(-1, len(stream.channels))
         scales = [_scale(column) for column in rows.T]
         self._raw = _quantise(rows, np.array(scales)).reshape(stream.values.shape)
@@ -131,13 +143,14 @@ class _Player:
         """Return the next batch, stamped with the clock that the board shows."""
         start, end = self._cursor, self._batch_end()
         times_us = [self._at_us(number) + shown_minus_age_us for number in range(start, end)]
-        rows = start % len(self._raw)
+        numbers = np.arange(start, end)
+        rows = (numbers if self._last is None else np.minimum(numbers, self._last)) % len(self._raw)
         samples = Samples(
             sensor_id=self.descriptor.sensor_id,
             first_index=self._index & 0xFFFFFFFF,
             time_us=times_us[0],
             count=end - start,
-            data=self._raw[rows : rows + end - start].tobytes(),
+            data=self._raw[rows].tobytes(),
             deltas_us=tuple(after - before for before, after in itertools.pairwise(times_us)),
         )
         self._cursor = end
@@ -169,9 +182,14 @@ class SimulatedFirmware:
         batch: int = 10,
         loop: bool = True,
         clock_start_us: int = 0,
+        stuck_after_us: int = 0,
     ) -> None:
+        """`stuck_after_us` after its first start a sensor gives the same values for ever; 0: it does not."""
         total = len(streams)
-        self._players = [_Player(s, i, total, speed, batch=batch, loop=loop) for i, s in enumerate(streams)]
+        self._players = [
+            _Player(s, i, total, speed, batch=batch, loop=loop, stuck_after_us=stuck_after_us)
+            for i, s in enumerate(streams)
+        ]
         self._hello = Hello(name, uid=b"simulate", firmware="1.0.0")
         self._clock_start_us = clock_start_us
         self._shown_minus_age_us = clock_start_us

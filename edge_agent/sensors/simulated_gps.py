@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import xor
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from edge_agent.config_sensors import Disturbance
 from edge_agent.sensors.simulated_serial import SimulatedSerial
 from edge_agent.types import Clock
 
@@ -82,6 +83,45 @@ class Track:
         return Place(latitude, longitude, altitude, float(math.hypot(east_m, north_m) / step_s), course)
 
 
+class Way(Protocol):
+    """Where the receiver is, over time; see Track, which is one."""
+
+    @property
+    def simulated(self) -> bool:
+        """Whether it was made up."""
+        ...
+
+    def at(self, seconds: float) -> Place:
+        """The place then."""
+        ...
+
+
+class Disturbed:
+    """A way on which the receiver is wrong by noise (m, each way) and stands still once it is stuck."""
+
+    def __init__(self, way: Way, faults: Disturbance, seed: int = 0) -> None:
+        self.simulated = way.simulated
+        self._way = way
+        self._faults = faults
+        self._rng = np.random.default_rng(seed)
+
+    def at(self, seconds: float) -> Place:
+        """See Way."""
+        stuck_s = self._faults.stuck_after_s
+        if stuck_s and seconds > stuck_s:
+            return self._way.at(stuck_s)
+        place = self._way.at(seconds)
+        if not self._faults.noise:
+            return place
+        north_m, east_m, up_m = (float(metres) for metres in self._rng.normal(0, self._faults.noise, 3))
+        per_degree_east = _M_PER_DEGREE * math.cos(math.radians(place.latitude))
+        return place._replace(
+            latitude=place.latitude + north_m / _M_PER_DEGREE,
+            longitude=place.longitude + east_m / per_degree_east,
+            altitude=place.altitude + up_m,
+        )
+
+
 def walk_in_a_circle(
     radius_m: float = 40.0, speed_m_s: float = 1.4, origin: tuple[float, float] = (48.1, 11.6)
 ) -> Track:
@@ -104,7 +144,7 @@ class NmeaReceiver:
     """
 
     def __init__(
-        self, track: Track, *, utc_us: int, rate_hz: float, latency_us: int, first_fix_us: int
+        self, track: Way, *, utc_us: int, rate_hz: float, latency_us: int, first_fix_us: int
     ) -> None:
         self._track = track
         self._utc_us = utc_us
@@ -177,7 +217,7 @@ class SimulatedGps(SimulatedSerial):
 
     def __init__(
         self,
-        track: Track,
+        track: Way,
         clock: Clock,
         *,
         link: Path | None = None,

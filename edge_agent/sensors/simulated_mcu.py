@@ -28,12 +28,14 @@ class SimulatedMcu(SimulatedSerial):
         loop: bool = True,
         drift_ppm: float = 40.0,
         clock_start_us: int = 0,
+        stuck_after_s: float = 0.0,
         seed: int = 0,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._firmware = SimulatedFirmware(
-            streams, name=name, speed=speed, batch=batch, loop=loop, clock_start_us=clock_start_us
-        )
+            streams, name=name, speed=speed, batch=batch, loop=loop, clock_start_us=clock_start_us,
+            stuck_after_us=round(stuck_after_s * 1e6),
+        )  # fmt: skip
         super().__init__(self._firmware, link=link, drift_ppm=drift_ppm, seed=seed, monotonic_ns=monotonic_ns)
 
     @property

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Container, Iterable
 from dataclasses import dataclass
 
 from edge_agent.manifest import Manifest
@@ -16,6 +16,7 @@ from edge_agent.memory.lexicon import Lexicon
 from edge_agent.perception.answer import topics_of
 from edge_agent.voice import accents, forms, labels_said, spelled, sphinx
 from edge_agent.voice.jsgf import Rules, rules_in
+from edge_agent.voice.sense import Sense
 
 NAME = "questions"
 _LETTERS = {"a_m": ("EY EH M",), "p_m": ("P IY EH M",)}
@@ -28,11 +29,15 @@ _MEASURED = (
 
 @dataclass(frozen=True, slots=True)
 class SpokenGrammar:
-    """`rules` are its sentences, `words` how each is said; `left_out` has what nobody knows how to say."""
+    """`rules` are its sentences, `words` how each is said; `left_out` has what nobody knows how to say.
+
+    `sense` knows which sentences can be answered, be they of the rules or not.
+    """
 
     rules: Rules
     words: sphinx.Pronunciations
     left_out: tuple[str, ...]
+    sense: Sense
 
     @property
     def jsgf(self) -> str:
@@ -47,7 +52,7 @@ def make_grammar(manifest: Manifest, slots: Collection[str], names: Iterable[str
     """
     lexicon = Lexicon(manifest, slots)
     texts = rules_in(forms.ENGLISH)
-    texts |= _about_labels(lexicon, sphinx.vocabulary())
+    texts |= _about_labels(lexicon, sphinx.Vocabulary())
     texts |= _about_sensors(lexicon, names) | _about_now(lexicon, set(slots))
     rules = Rules({name: text for name, text in texts.items() if text}, forms.TOP)
     said = rules.words()
@@ -55,14 +60,14 @@ def make_grammar(manifest: Manifest, slots: Collection[str], names: Iterable[str
     words |= spelled.pronunciations([word for word in said if word not in words])
     unknown = [word for word in said if word not in words]
     heard = {word: _ways(word, known) for word, known in words.items()}
-    return SpokenGrammar(rules.without(set(unknown)), heard, tuple(unknown))
+    return SpokenGrammar(rules.without(set(unknown)), heard, tuple(unknown), Sense(manifest, slots))
 
 
 def _ways(word: str, known: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(way for phones in known for way in accents.ways(word, phones)))
 
 
-def _about_labels(lexicon: Lexicon, known: Collection[str]) -> dict[str, str]:
+def _about_labels(lexicon: Lexicon, known: Container[str]) -> dict[str, str]:
     labels = [(head, label) for head in lexicon.heads for label in head.labels]
     named = [(head, labels_said.things(head, label, lexicon, known)) for head, label in labels]
     heard = [things for head, things in named if "like" in head.readout]

@@ -7,7 +7,7 @@ take for the class that was meant is left out.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, replace
 
 from edge_agent.manifest import TaskHead
@@ -49,14 +49,14 @@ class Things:
     some: tuple[str, ...]
 
 
-def clauses(head: TaskHead, label: str, lexicon: Lexicon, known: Collection[str]) -> list[Clause]:
+def clauses(head: TaskHead, label: str, lexicon: Lexicon, known: Container[str]) -> list[Clause]:
     """The clauses about one label, of words in `known`."""
     made = dict.fromkeys(c for form in _forms(head, label) for c in _clauses(head, form, known))
     meant = [c for c in made if _meant(head, label, lexicon, f"was {_plain(c.subject)} {c.ing}")]
     return [replace(c, done=c.done if _done_is_meant(head, label, lexicon, c) else "") for c in meant]
 
 
-def things(head: TaskHead, label: str, lexicon: Lexicon, known: Collection[str]) -> Things:
+def things(head: TaskHead, label: str, lexicon: Lexicon, known: Container[str]) -> Things:
     """The names of one label as of something that is there or is heard; none where it is a state."""
     readout = head.readout.strip().lower()
     if _subject(readout):
@@ -99,7 +99,7 @@ def _plural(noun: str) -> str:
     return noun if noun.endswith("s") else f"{noun}s"
 
 
-def base_of(gerund: str, known: Collection[str]) -> str:
+def base_of(gerund: str, known: Container[str]) -> str:
     """'bark' of "barking"; `known` tells "use" from "us"."""
     if gerund in _GERUNDS:
         return _GERUNDS[gerund]
@@ -131,7 +131,7 @@ def _forms(head: TaskHead, label: str) -> Iterator[str]:
         yield name
 
 
-def _clauses(head: TaskHead, form: str, known: Collection[str]) -> Iterator[Clause]:
+def _clauses(head: TaskHead, form: str, known: Container[str]) -> Iterator[Clause]:
     words, readout = form.split(), head.readout.strip().lower()
     about = _subject(readout)
     first, rest = words[0], " ".join(words[1:])
@@ -158,7 +158,7 @@ def _subject(readout: str) -> str:
     return found[1] if found else ""
 
 
-def _verb(subject: str, gerund: str, rest: str, known: Collection[str]) -> Clause:
+def _verb(subject: str, gerund: str, rest: str, known: Container[str]) -> Clause:
     base = base_of(gerund, known)
     past, done = past_of(base)
     return Clause(subject, *(_joined(verb, rest) for verb in (gerund, base, past, done)))

@@ -10,6 +10,11 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from itertools import groupby
+
+import numpy as np
+
+from edge_agent.voice.types import Float64
 
 ORDER = 3
 _BEGIN, _END = "<s>", "</s>"
@@ -28,6 +33,56 @@ def arpa(sentences: Iterable[str]) -> str:
             back = f" {math.log10(left[gram]):.4f}" if gram in left else ""
             lines.append(f"{math.log10(likely[n][gram]):.4f} {' '.join(gram)}{back}")
     return "\n".join((*lines, "\n\\end\\\n"))
+
+
+class WordOrder:
+    """The same model, asked for every word at once. `words` begins with the end of a sentence, END.
+
+    A history is the last two words by number; BEGIN before the first, NONE for a word that is not known.
+    """
+
+    END, BEGIN, NONE = 0, -1, -2
+    _REMEMBERED = 300
+
+    def __init__(self, sentences: Iterable[str]) -> None:
+        """Learn from sentences. Raises ValueError where there is none."""
+        likely, left = _probabilities(_counted(sentences))
+        self.words = (_END, *sorted(word for (word,) in likely[0] if word not in {_BEGIN, _END}))
+        self._number = {word: i for i, word in enumerate(self.words)} | {_BEGIN: self.BEGIN}
+        shares = {self._numbers(history): share for history, share in left.items()}
+        self._single = np.array([likely[0][word,] for word in self.words])
+        numbered = ((self._numbers(gram), chance) for grams in likely[1:] for gram, chance in grams.items())
+        grams = sorted((gram[:-1], gram[-1], chance) for gram, chance in numbered)
+        self._followers = np.array([follower for _, follower, _ in grams], np.int32)
+        self._chance = np.array([chance for _, _, chance in grams])
+        self._after: dict[tuple[int, ...], tuple[int, int, float]] = {}
+        """History -> from where to where its followers are, and the share that is left to others."""
+        at = 0
+        for history, same in groupby(grams, key=lambda gram: gram[0]):
+            count = len(list(same))
+            self._after[history] = at, at + count, shares[history]
+            at += count
+        self._known: dict[tuple[int, int], Float64] = {}
+
+    def log_probabilities(self, history: tuple[int, int]) -> Float64:
+        """(words,) of what comes next; read only."""
+        if (found := self._known.get(history)) is None:
+            if len(self._known) >= self._REMEMBERED:
+                self._known.clear()
+            found = self._known[history] = np.log(self._chances(history))
+        return found
+
+    def _chances(self, history: tuple[int, int]) -> Float64:
+        chances = self._single
+        for known in (history[1:], history):
+            if (after := self._after.get(known)) is not None:
+                start, stop, share = after
+                chances = share * chances
+                chances[self._followers[start:stop]] = self._chance[start:stop]
+        return chances
+
+    def _numbers(self, gram: Gram) -> tuple[int, ...]:
+        return tuple(self._number[word] for word in gram)
 
 
 def _counted(sentences: Iterable[str]) -> list[Counter[Gram]]:

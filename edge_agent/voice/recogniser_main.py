@@ -21,6 +21,8 @@ from edge_agent import manifest
 from edge_agent.errors import EdgeAgentError, VoiceError
 from edge_agent.types import Float32
 from edge_agent.voice.grammar import make_grammar
+from edge_agent.voice.phrase import NetworkPhrase
+from edge_agent.voice.speech_network import SpeechNetwork
 from edge_agent.voice.transcribers import make_transcriber
 from edge_agent.voice.types import Transcriber, WakePhrase
 from edge_agent.voice.wake import PocketsphinxWake
@@ -37,11 +39,16 @@ def load(settings: Mapping[str, Any]) -> Verbs:
 
     Raises VoiceError for a phrase or a model that cannot be used, ModelError for a manifest.
     """
+    known = manifest.read(Path(settings["model"]))
+    grammar = make_grammar(known, settings["slots"], settings["names"])
+    network = SpeechNetwork() if settings["transcriber"] == "moonshine" else None
     verbs: dict[str, Callable[[Float32], Reply]] = {}
     for name in ("wake", "stop"):
-        if settings[name]:
-            verbs |= _phrase(name, PocketsphinxWake(settings[name]))
-    return {**verbs, "transcribe": _transcribe(_transcriber(settings))}
+        if phrase := settings[name]:
+            verbs |= _phrase(name, NetworkPhrase(network, phrase) if network else PocketsphinxWake(phrase))
+    path = settings["transcriber_model"] and Path(settings["transcriber_model"])
+    transcriber = make_transcriber(settings["transcriber"], grammar, path, network)
+    return {**verbs, "transcribe": _transcribe(transcriber)}
 
 
 def _phrase(name: str, phrase: WakePhrase) -> Verbs:
@@ -53,13 +60,6 @@ def _phrase(name: str, phrase: WakePhrase) -> Verbs:
         return {}
 
     return {name: feed, f"forget {name}": forget}
-
-
-def _transcriber(settings: Mapping[str, Any]) -> Transcriber:
-    path = settings["transcriber_model"]
-    known = manifest.read(Path(settings["model"]))
-    grammar = make_grammar(known, settings["slots"], settings["names"])
-    return make_transcriber(settings["transcriber"], grammar, None if path is None else Path(path))
 
 
 def _transcribe(transcriber: Transcriber) -> Callable[[Float32], Reply]:

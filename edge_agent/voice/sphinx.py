@@ -5,8 +5,9 @@ A decoder gets the words it needs and no others: so it takes 6 MiB and 10 ms ins
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from edge_agent.types import Float32
 Pronunciations = Mapping[str, tuple[str, ...]]
 """word -> the ways to say it, each as phones: "K AE T"."""
 _FULL_SCALE = 32767
+_HINT = "pip install 'iotlm-edge[voice]'"
 
 
 def decoder(words: Pronunciations, **options: object) -> Any:
@@ -31,13 +33,22 @@ def decoder(words: Pronunciations, **options: object) -> Any:
 
 def pronunciations(words: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """How to say those of `words` that are in the dictionary. Raises VoiceError."""
-    known = _dictionary()
-    return {word: known[word] for word in dict.fromkeys(words) if word in known}
+    wanted = dict.fromkeys(words)
+    known: dict[str, list[str]] = {}
+    for word, phones in _dictionary():
+        if word in wanted:
+            known.setdefault(word, []).append(phones)
+    return {word: tuple(known[word]) for word in wanted if word in known}
 
 
-def vocabulary() -> Collection[str]:
-    """Every word of the dictionary. Raises VoiceError."""
-    return _dictionary().keys()
+class Vocabulary:
+    """The words of the dictionary, looked up in its file: as a set they are 20 MB. Raises VoiceError."""
+
+    def __init__(self) -> None:
+        self._text = b"\n" + _dictionary_path().read_bytes()
+
+    def __contains__(self, word: object) -> bool:
+        return f"\n{word} ".encode() in self._text
 
 
 def acoustic_model() -> Path:
@@ -50,14 +61,20 @@ def pcm(samples: Float32) -> bytes:
     return (np.clip(samples, -1.0, 1.0) * _FULL_SCALE).astype("<i2").tobytes()
 
 
-@cache
-def _dictionary() -> dict[str, tuple[str, ...]]:
-    path = Path(_package().get_model_path("en-us/cmudict-en-us.dict"))
-    found: dict[str, list[str]] = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
-        word, _, phones = line.partition(" ")
-        found.setdefault(word.partition("(")[0], []).append(phones)
-    return {word: tuple(ways) for word, ways in found.items()}
+def _dictionary() -> Iterator[tuple[str, str]]:
+    """(word, one way to say it), 135,000 of them: read each time, since they are needed only at a start."""
+    with _dictionary_path().open(encoding="utf-8") as file:
+        for line in file:
+            word, _, phones = line.rstrip("\n").partition(" ")
+            yield word.partition("(")[0], phones
+
+
+def _dictionary_path() -> Path:
+    """In the package, which is not imported for it: 4 MB, where nothing else of it is used."""
+    spec = find_spec("pocketsphinx")
+    if spec is None or spec.origin is None:
+        raise VoiceError("the dictionary of pocketsphinx is not there", hint=_HINT)
+    return Path(spec.origin).parent / "model" / "en-us" / "cmudict-en-us.dict"
 
 
 @cache
@@ -65,7 +82,5 @@ def _package() -> Any:
     try:
         import pocketsphinx  # noqa: PLC0415  # an extra
     except ImportError as error:
-        raise VoiceError(
-            f"the recogniser cannot be loaded: {error}", hint="pip install 'iotlm-edge[voice]'"
-        ) from error
+        raise VoiceError(f"the recogniser cannot be loaded: {error}", hint=_HINT) from error
     return pocketsphinx

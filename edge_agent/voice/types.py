@@ -17,6 +17,7 @@ from edge_agent.types import Float32
 
 RATE_HZ = 16_000
 Int16 = npt.NDArray[np.int16]
+Int64 = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]
 
 

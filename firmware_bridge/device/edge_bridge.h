@@ -85,7 +85,7 @@ typedef struct {
 
 typedef struct {
     const char *name;
-    const char *modality; /* one of the twelve words of IoT-LM: "imu", "capacitance", "depth", ... */
+    const char *modality; /* one of the twelve words of IoT-LM ("imu", "depth", ...), or "environment" */
     const edge_bridge_channel *channels;
     uint8_t n_channels; /* 1 to 255 */
     uint16_t repeat;    /* how often a sample has the channels, one list after the other; 0 is 1 */

@@ -46,8 +46,10 @@ class Host:
         self.line = line
         self.connection = Connection(Role.HOST)
         self.events: list[Event] = []
+        self.sent = 0
 
     def send(self, event: Event) -> None:
+        self.sent += 1
         self.line.write(self.connection.send(event))
 
     def listen(self) -> None:

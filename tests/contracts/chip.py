@@ -125,6 +125,8 @@ class ChipContract(SensorContract):
         bench.stop.set()
         assert bench.sensor.health.state is SensorState.OFFLINE
         assert bench.sensor.health.errors > 0
+        assert f"0x{bench.address:02x} " in bench.sensor.health.reason
+        assert "is no " in bench.sensor.health.reason or "another chip" in bench.sensor.health.reason
         assert not bench.chip.identify(bench.bus, bench.address)
 
     def test_a_flaky_wire_costs_nothing(self, bench):

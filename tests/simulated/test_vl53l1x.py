@@ -12,7 +12,7 @@ from contracts.chip import Bench, ChipContract
 from edge_agent.errors import SensorError
 from edge_agent.sensors.i2c import vl53l1x
 from edge_agent.sensors.i2c.driver import Registers
-from edge_agent.sensors.simulated_chips.chip import RegisterChip
+from edge_agent.sensors.simulated_chips.chip import RegisterChip, SimulatedAdapter
 from edge_agent.sensors.simulated_chips.vl53l0x import simulated as simulated_vl53l0x
 from edge_agent.sensors.simulated_chips.world import steady
 
@@ -151,3 +151,19 @@ def test_a_chip_that_is_gone_is_not_recognised():
     bench = Bench("vl53l1x")
     bench.adapter.fail_next = [errno.EREMOTEIO] * 3
     assert not bench.chip.identify(bench.bus, bench.address)
+
+
+def test_the_detectors_voltage_is_calibrated_once_before_it_ranges():
+    """VL53L1X_SensorInit (STSW-IMG009): a first measurement, then 0x09 to 0x0008 and 0 to 0x000B."""
+    bench = Bench("vl53l1x", steady(*STEADY))
+    seen = []
+
+    class Watching(SimulatedAdapter):
+        def i2c_rdwr(self, *messages):
+            seen.extend(bytes(message) for message in messages if not message.flags & 1)
+            super().i2c_rdwr(*messages)
+
+    bench.bus._open_adapter = Watching(bench.adapter.chips).open
+    started(bench)
+    written = [data.hex() for data in seen if data[:2] in (b"\x00\x08", b"\x00\x0b", b"\x00\x87")]
+    assert written == ["008740", "008700", "000809", "000b00", "008740"]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+import numpy as np
 
 from edge_agent.clock import PacingClock
 from edge_agent.config_sensors import I2cSensor
 from edge_agent.errors import ConfigurationError
 from edge_agent.manifest import Slot
+from edge_agent.sensors.channels import Channel
 from edge_agent.sensors.i2c import chips
 from edge_agent.sensors.i2c.bus import I2CBus, bus_path
 from edge_agent.sensors.i2c.driver import Chip, Driver, Wait
 from edge_agent.sensors.i2c.sensor import I2CSensor
-from edge_agent.sensors.recording import read_recording
+from edge_agent.sensors.recording import read_channels
 from edge_agent.sensors.simulated_chips.chip import SimulatedAdapter, SimulatedChip
 from edge_agent.sensors.simulated_chips.faults import FaultyChip, disturbed
 from edge_agent.sensors.simulated_chips.world import Played
@@ -39,11 +42,12 @@ class I2cBuilder:
         address = self._address(settings, chip)
         bus = self._bus(settings)
         invented = settings.bus == SIMULATED_BUS
-        if invented:
-            self.simulated.chips[address] = self._simulated(settings, chip)
         wanted = (slot.channels, slot.unit_of_each) if slot else ((), ())
         make = _driver_maker(chip, bus, address, settings.rate_hz)
         _check_modality(chip, slot)
+        if invented:
+            channels = make(lambda _seconds: None).channels
+            self.simulated.chips[address] = self._simulated(settings, chip, channels)
         return I2CSensor(
             settings.name,
             settings.slot,
@@ -56,9 +60,10 @@ class I2cBuilder:
             release=bus.close,  # its neighbours open it again with their next exchange
         )
 
-    def _simulated(self, settings: I2cSensor, chip: Chip) -> SimulatedChip:
+    def _simulated(self, settings: I2cSensor, chip: Chip, channels: Sequence[Channel]) -> SimulatedChip:
         seed = len(self.simulated.chips)
-        signal = disturbed(_played(settings) or chips.invented(chip.name, seed), settings.faults, seed)
+        played = _played(settings, chip, channels)
+        signal = disturbed(played or chips.invented(chip.name, seed), settings.faults, seed)
         return FaultyChip(
             chips.simulated(chip.name)(self._clock, signal, seed), settings.faults, self._clock, seed
         )
@@ -70,7 +75,8 @@ class I2cBuilder:
             raise ConfigurationError(
                 f"a {chip.name} is never at 0x{address:02x}", key="address", hint=f"it can be at {possible}"
             )
-        owner = self._owners.setdefault((str(settings.bus), address), settings.name)
+        bus = SIMULATED_BUS if settings.bus == SIMULATED_BUS else bus_path(settings.bus)  # 1 is /dev/i2c-1
+        owner = self._owners.setdefault((bus, address), settings.name)
         if owner != settings.name:
             raise ConfigurationError(
                 f'"{owner}" is at 0x{address:02x} of the same bus already', key="address",
@@ -98,8 +104,17 @@ def _check_modality(chip: Chip, slot: Slot | None) -> None:
         )  # fmt: skip
 
 
-def _played(settings: I2cSensor) -> Played | None:
+def _played(settings: I2cSensor, chip: Chip, channels: Sequence[Channel]) -> Played | None:
+    """What the chip is to measure instead of a signal of its own; a channel of the chip for each column."""
     if settings.recording is None:
         return None
-    recording = read_recording(settings.recording)
+    try:
+        recording = read_channels(settings.recording, [channel.name for channel in channels])
+    except ConfigurationError as error:
+        raise ConfigurationError(str(error), key="recording", hint=error.hint) from error
+    if chip.modality != "depth" and not np.isfinite(recording.values).all():
+        raise ConfigurationError(
+            f"{settings.recording.name} has fields without a number", key="recording",
+            hint="only a distance may be empty: there was nothing in reach",
+        )  # fmt: skip
     return Played(recording.times_ns, recording.values)

@@ -82,7 +82,12 @@ class Mlx90640:
     def _take(self, ram: Words, page: int) -> None:
         """Put the pixels of a subpage into the frame."""
         assert self._calibration is not None, "read before start"
-        at = arithmetic.conditions(self._calibration, ram, RESOLUTION)
+        try:
+            at = arithmetic.conditions(self._calibration, ram, RESOLUTION)
+        except ZeroDivisionError as error:
+            raise SensorError(
+                "what the chip says of itself cannot be", hint="shorten the wires or slow the bus down"
+            ) from error
         pixels = arithmetic.object_temperatures(self._calibration, ram, at, page, EMISSIVITY)
         self._frame[:PIXELS] = np.where(page == PAGES, pixels, self._frame[:PIXELS])
         self._frame[PIXELS] = at.ambient_c

@@ -39,13 +39,13 @@ class Mpu6050:
     """Samples come in bursts from the FIFO, so a late read loses nothing until it overflows."""
 
     channels = CHANNELS
-    poll_s = 0.04
 
     def __init__(self, bus: I2CBus, address: int, rate_hz: float | None, wait: Wait) -> None:
         self._chip = Registers(bus, address)
         self._wait = wait
         self._divider = min(255, max(0, round(INTERNAL_HZ / (rate_hz or 100.0)) - 1))
         self.rate_hz = INTERNAL_HZ / (self._divider + 1)
+        self.poll_s = min(0.04, min(FIFO_BYTES.values()) / SAMPLE_BYTES / 2 / self.rate_hz)
         self._fifo_bytes = 0
 
     def start(self) -> None:

@@ -61,14 +61,18 @@ def humidity_1024(adc: int, fine: int) -> int:
     return min(max(x, 0), 419430400) >> 12
 
 
+TWENTY_BITS = range((1 << 20) - 1)
+"""All but the last, which is what `bisect_left` gives where a value lies beyond what can be measured."""
+
+
 def raw_data(temperature_c: float, humidity_percent: float, pressure_pa: float) -> bytes:
     """Registers 0xF7..0xFE of a chip that measures this."""
-    adc_t = bisect_left(range(1 << 20), round(temperature_c * 5120), key=t_fine)
+    adc_t = bisect_left(TWENTY_BITS, round(temperature_c * 5120), key=t_fine)
     fine = t_fine(adc_t)
     target = -round(pressure_pa * 256)
-    adc_p = bisect_left(range(1 << 20), target, key=lambda adc: -pressure_256(adc, fine))
+    adc_p = bisect_left(TWENTY_BITS, target, key=lambda adc: -pressure_256(adc, fine))
     adc_h = bisect_left(
-        range(1 << 16), round(humidity_percent * 1024), key=lambda adc: humidity_1024(adc, fine)
+        range((1 << 16) - 1), round(humidity_percent * 1024), key=lambda adc: humidity_1024(adc, fine)
     )
     return (adc_p << 4).to_bytes(3, "big") + (adc_t << 4).to_bytes(3, "big") + adc_h.to_bytes(2, "big")
 

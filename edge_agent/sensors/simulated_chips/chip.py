@@ -48,14 +48,28 @@ class SimulatedAdapter:
         """A chip holds a line low: every transaction times out."""
         self.transactions = 0
         self.opened = 0
+        self.files = 0
+        """How many are open now."""
+        self.unplugged = 0
+        """How often the bus itself went away, as one at USB that is pulled out."""
+        self._plugged = True
 
-    def open(self, _path: str) -> SimulatedAdapter:
+    def open(self, _path: str) -> OpenBus:
         """What `I2CBus` takes as `open_adapter`."""
+        if not self._plugged:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         self.opened += 1
-        return self
+        self.files += 1
+        return OpenBus(self)
 
-    def close(self) -> None:
-        """Nothing is held open."""
+    def unplug(self) -> None:
+        """Take the bus away, with all that is on it."""
+        self._plugged = False
+        self.unplugged += 1
+
+    def plug(self) -> None:
+        """Bring it back; what was open before stays dead."""
+        self._plugged = True
 
     def i2c_rdwr(self, *messages: Any) -> None:
         """Carry out smbus2.i2c_msg messages on the chips."""
@@ -76,6 +90,26 @@ class SimulatedAdapter:
                     message.buf[i] = byte
             else:
                 chip.write(bytes(message))
+
+
+class OpenBus:
+    """A device file of a simulated bus; as a real one, it dies with its bus."""
+
+    def __init__(self, bus: SimulatedAdapter) -> None:
+        self._bus = bus
+        self._unplugged = bus.unplugged
+        self._open = True
+
+    def i2c_rdwr(self, *messages: Any) -> None:
+        """As the bus does."""
+        if not self._open or self._bus.unplugged != self._unplugged:
+            raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+        self._bus.i2c_rdwr(*messages)
+
+    def close(self) -> None:
+        """Let it go."""
+        self._bus.files -= self._open
+        self._open = False
 
 
 class RegisterChip:

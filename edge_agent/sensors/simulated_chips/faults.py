@@ -1,6 +1,7 @@
 """What goes wrong with real chips, on purpose: any simulated chip behind a bad wire, or failing itself.
 
-Which faults there are, and how often, stands in the configuration: `config_sensors.Faults`.
+Which faults there are, and how often, stands in the configuration: `config_sensors.Faults`. `disturbed` is
+for every other simulated device too.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import random
 
 import numpy as np
 
-from edge_agent.config_sensors import Faults
+from edge_agent.config_sensors import Disturbance, Faults
 from edge_agent.sensors.simulated_chips.chip import NackError, SimulatedChip
 from edge_agent.sensors.simulated_chips.world import Signal
 from edge_agent.types import Clock, Float32
@@ -41,14 +42,12 @@ class FaultyChip:
         return data
 
     def _fail(self) -> None:
-        faults, now_s = self._faults, (self._clock.monotonic_ns() - self._born_ns) * 1e-9
-        period_s = faults.disconnect_every_s + faults.disconnect_for_s
-        away = faults.disconnect_every_s > 0 and now_s % period_s > faults.disconnect_every_s
-        if away or self._rng.random() < faults.nack_share:
+        away = self._faults.away((self._clock.monotonic_ns() - self._born_ns) * 1e-9)
+        if away or self._rng.random() < self._faults.nack_share:
             raise NackError
 
 
-def disturbed(signal: Signal, faults: Faults, seed: int = 0) -> Signal:
+def disturbed(signal: Signal, faults: Disturbance, seed: int = 0) -> Signal:
     """The signal with the noise that `faults` adds, standing still from the moment that it is stuck."""
     rng = np.random.default_rng(seed)
 

@@ -1,6 +1,7 @@
 """A simulated MPU-6050: sleeps after reset, samples at its own rate into a FIFO that fills and overflows.
 
-MPU-6000/6050 Register Map rev. 4.2. Its clock is a little off, as a real one is.
+MPU-6000/6050 Register Map rev. 4.2. With another identity it is one of its relatives, whose FIFO is half as
+large (MPU-9250 Product Specification rev. 1.1, features). Its clock is a little off, as a real one is.
 """
 
 from __future__ import annotations
@@ -17,12 +18,15 @@ from edge_agent.types import Clock
 
 SLEEP = 0x40
 AFTER_RESET = {driver.PWR_MGMT_1: SLEEP, driver.WHO_AM_I: 0x68}
-FIFO_BYTES = 1024
+FIFO_BYTES, FIFO_BYTES_OF_RELATIVES = 1024, 512
 CLOCK_ERROR = 1.003
 
 
 class SimulatedMpu6050(RegisterChip):
-    """`signal` gives m/s2 and rad/s. Nothing is sampled while it sleeps or its FIFO is off."""
+    """`signal` gives m/s2 and rad/s. Nothing is sampled while it sleeps or its FIFO is off.
+
+    What a test puts into WHO_AM_I stays there, as the identity does in a real one.
+    """
 
     def __init__(self, clock: Clock, signal: Signal) -> None:
         super().__init__(clock.monotonic_ns, AFTER_RESET)
@@ -54,7 +58,7 @@ class SimulatedMpu6050(RegisterChip):
     def stored(self, register: int, value: int) -> None:
         """Reset, FIFO reset and the start of sampling."""
         if register == driver.PWR_MGMT_1 and value & driver.RESET:
-            self.registers = dict(AFTER_RESET)
+            self.registers = AFTER_RESET | {driver.WHO_AM_I: self.registers[driver.WHO_AM_I]}
             self._fifo.clear()
             return
         self._sample()
@@ -64,6 +68,10 @@ class SimulatedMpu6050(RegisterChip):
         super().stored(register, value)
         if register in (driver.FIFO_EN, driver.USER_CTRL, driver.PWR_MGMT_1, driver.SMPLRT_DIV):
             self._on_ns, self._taken = self.monotonic_ns(), 0
+
+    def _fifo_bytes(self) -> int:
+        original = self.registers[driver.WHO_AM_I] == AFTER_RESET[driver.WHO_AM_I]
+        return FIFO_BYTES if original else FIFO_BYTES_OF_RELATIVES
 
     def _running(self) -> bool:
         get = self.registers.get
@@ -76,7 +84,7 @@ class SimulatedMpu6050(RegisterChip):
             return
         rate_hz = CLOCK_ERROR * driver.INTERNAL_HZ / (1 + self.registers.get(driver.SMPLRT_DIV, 0))
         due = int((self.monotonic_ns() - self._on_ns) * 1e-9 * rate_hz)
-        held = FIFO_BYTES // driver.SAMPLE_BYTES + 1
+        held = self._fifo_bytes() // driver.SAMPLE_BYTES + 1
         if due - self._taken > held:  # what would be pushed out at once need not be computed
             self.registers[driver.INT_STATUS] = driver.OVERFLOW
             self._taken = due - held
@@ -87,7 +95,7 @@ class SimulatedMpu6050(RegisterChip):
 
     def _push(self, raw: np.ndarray) -> None:
         self._fifo.extend(struct.pack(">6h", *(int(value) for value in raw)))
-        while len(self._fifo) > FIFO_BYTES:
+        while len(self._fifo) > self._fifo_bytes():
             self._fifo.popleft()
             self.registers[driver.INT_STATUS] = driver.OVERFLOW
 

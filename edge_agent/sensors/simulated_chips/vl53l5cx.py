@@ -207,7 +207,8 @@ class SimulatedVl53l5cx:
             case 0xCF7C:
                 return seen.astype(np.uint8).tobytes()
             case 0xD33C:
-                return np.rint(np.nan_to_num(distances_m) * 4000).astype("<i2").tobytes()
+                quarters_mm = np.clip(np.rint(np.nan_to_num(distances_m) * 4000), -32768, 32767)
+                return quarters_mm.astype("<i2").tobytes()
             case 0xD47C:
                 return np.where(seen, VALID if done > 1 else NOT_CHECKED, 0).astype(np.uint8).tobytes()
         return bytes(_data_bytes(word))

@@ -8,13 +8,15 @@ from typing import Literal, get_args
 
 from edge_agent.errors import VoiceError
 from edge_agent.voice.grammar import SpokenGrammar
+from edge_agent.voice.speech_network import SpeechNetwork
+from edge_agent.voice.transcribers.moonshine import MoonshineTranscriber
 from edge_agent.voice.transcribers.pocketsphinx import PocketsphinxTranscriber
 from edge_agent.voice.transcribers.sherpa import SherpaTranscriber
 from edge_agent.voice.transcribers.vosk import VoskTranscriber
 from edge_agent.voice.transcribers.whispercpp import WhisperCppTranscriber
 from edge_agent.voice.types import Transcriber
 
-TranscriberName = Literal["pocketsphinx", "whisper.cpp", "vosk", "sherpa-onnx"]
+TranscriberName = Literal["moonshine", "pocketsphinx", "whisper.cpp", "vosk", "sherpa-onnx"]
 TRANSCRIBERS: tuple[TranscriberName, ...] = get_args(TranscriberName)
 _SUPPLIED: dict[str, Callable[[Path], Transcriber]] = {
     "whisper.cpp": WhisperCppTranscriber,
@@ -23,8 +25,18 @@ _SUPPLIED: dict[str, Callable[[Path], Transcriber]] = {
 }
 
 
-def make_transcriber(name: TranscriberName, grammar: SpokenGrammar, model: Path | None = None) -> Transcriber:
-    """The recogniser of that name; `model` is what all but pocketsphinx need. Raises VoiceError."""
+def make_transcriber(
+    name: TranscriberName,
+    grammar: SpokenGrammar,
+    model: Path | None = None,
+    network: SpeechNetwork | None = None,
+) -> Transcriber:
+    """The recogniser of that name; `model` is what those need that bring none. Raises VoiceError.
+
+    `network` is that of moonshine where it is loaded already.
+    """
+    if name == "moonshine":
+        return MoonshineTranscriber(network or SpeechNetwork(), grammar)
     if name == "pocketsphinx":
         return PocketsphinxTranscriber(grammar)
     if name not in _SUPPLIED:
