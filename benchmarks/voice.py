@@ -39,6 +39,8 @@ TARGET_P95_S = 1.0
 PHRASE = "hey computer"
 QUESTIONS = {"held-out": HELD_OUT, "blind": BLIND, "tuning": TUNING}
 _BLOCK = 512
+AFTER = np.zeros(RATE_HZ, np.float32)
+"""What is listened to after speech (voice/utterance.py)."""
 _DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 Clip = tuple[str, str, Float32]
 """(what is said, the voice, (n,) samples)"""
@@ -135,7 +137,8 @@ def wakes(wake: WakePhrase, minutes: float, noise: Noise) -> dict[str, Any]:
         found = 0
         for i, call in enumerate(calls):
             wake.reset()
-            found += fed(wake, call if snr_db is None else noise.added(call, snr_db, i)) > 0
+            sound = call if snr_db is None else noise.added(call, snr_db, i)
+            found += fed(wake, np.concatenate([sound, AFTER])) > 0
         result[f"heard_{snr_db or 'clean'}"] = found / len(calls)
     false = samples = 0
     cpu = time.process_time()

@@ -20,6 +20,8 @@ SENSIBLE = 2.0
 """How much a sentence that can be answered is worth, in the scale of its score."""
 TRIED = 12
 """The likeliest sentences among which one is looked for that makes sense."""
+UNSURE = 0.12
+"""Geometric mean of the probability of a word, below which it is better to ask again."""
 _LEAST_S = 0.3
 _SEED = 6
 
@@ -45,7 +47,8 @@ class MoonshineTranscriber:
         if not found:
             return Heard("", 0.0)
         best = max(found, key=self._worth)
-        return Heard(written(best.text), math.exp(min(0.0, best.heard / (len(best.words) + 1))))
+        confidence = math.exp(min(0.0, best.heard / (len(best.words) + 1)))
+        return Heard(written(best.text) if confidence >= UNSURE else "", confidence)
 
     def close(self) -> None:
         """Free the model."""
