@@ -26,6 +26,8 @@ SELF_TEST_TOKEN_KEY = "edge_agent.self_test.token"  # noqa: S105 - the name of a
 SELF_TEST_EMBEDDING_KEY = "edge_agent.self_test.embedding"
 SELF_TEST_TOLERANCE = 1e-3
 """On logits: the same row through the same kernels differs by rounding alone."""
+_OVERWHELMING = 1e9
+"""Beside what the blocks of a trained model write, of which some is in the thousands."""
 
 _TOKEN_POINTER = ctypes.POINTER(llama_cpp.llama_token)
 _FLOAT_POINTER = ctypes.POINTER(ctypes.c_float)
@@ -285,7 +287,7 @@ def _self_test(llama: Llama) -> None:
     _expect_equal(as_token, as_rows, "soft tokens")
     # An overwhelming vector on the last block leaves nothing of the input: two inputs, one answer.
     control = np.zeros((llama.n_layer - 1, llama.n_embd), dtype=np.float32)
-    control[-1] = 1e6 * row[0] / np.abs(row).max()
+    control[-1] = _OVERWHELMING * row[0] / np.abs(row).max()
     first = _fresh(llama, control).decode_embeddings(row, want="last")
     second = _fresh(llama, control).decode_embeddings(-row, want="last")
     _expect_equal(first, second, "control vectors")
