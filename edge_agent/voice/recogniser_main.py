@@ -11,9 +11,10 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,11 +22,12 @@ from edge_agent import manifest
 from edge_agent.errors import EdgeAgentError, VoiceError
 from edge_agent.types import Float32
 from edge_agent.voice.grammar import make_grammar
-from edge_agent.voice.phrase import NetworkPhrase
-from edge_agent.voice.speech_network import SpeechNetwork
 from edge_agent.voice.transcribers import make_transcriber
 from edge_agent.voice.types import Transcriber, WakePhrase
 from edge_agent.voice.wake import PocketsphinxWake
+
+if TYPE_CHECKING:
+    from edge_agent.voice.speech_network import SpeechNetwork
 
 NICE = 5
 """Below the agent: a word is recognised when the sensors have been read."""
@@ -41,14 +43,23 @@ def load(settings: Mapping[str, Any]) -> Verbs:
     """
     known = manifest.read(Path(settings["model"]))
     grammar = make_grammar(known, settings["slots"], settings["names"])
-    network = SpeechNetwork() if settings["transcriber"] == "moonshine" else None
+    network, make_phrase = _network() if settings["transcriber"] == "moonshine" else (None, PocketsphinxWake)
     verbs: dict[str, Callable[[Float32], Reply]] = {}
     for name in ("wake", "stop"):
-        if phrase := settings[name]:
-            verbs |= _phrase(name, NetworkPhrase(network, phrase) if network else PocketsphinxWake(phrase))
+        if settings[name]:
+            verbs |= _phrase(name, make_phrase(settings[name]))
     path = settings["transcriber_model"] and Path(settings["transcriber_model"])
     transcriber = make_transcriber(settings["transcriber"], grammar, path, network)
     return {**verbs, "transcribe": _transcribe(transcriber)}
+
+
+def _network() -> tuple[SpeechNetwork, Callable[[str], WakePhrase]]:
+    """The speech network, and what waits for a phrase with it."""
+    from edge_agent.voice.phrase import NetworkPhrase  # noqa: PLC0415  # onnxruntime: 20 MB
+    from edge_agent.voice.speech_network import SpeechNetwork  # noqa: PLC0415
+
+    network = SpeechNetwork()
+    return network, partial(NetworkPhrase, network)
 
 
 def _phrase(name: str, phrase: WakePhrase) -> Verbs:

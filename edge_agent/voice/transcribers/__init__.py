@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from edge_agent.errors import VoiceError
 from edge_agent.voice.grammar import SpokenGrammar
-from edge_agent.voice.speech_network import SpeechNetwork
-from edge_agent.voice.transcribers.moonshine import MoonshineTranscriber
 from edge_agent.voice.transcribers.pocketsphinx import PocketsphinxTranscriber
 from edge_agent.voice.transcribers.sherpa import SherpaTranscriber
 from edge_agent.voice.transcribers.vosk import VoskTranscriber
 from edge_agent.voice.transcribers.whispercpp import WhisperCppTranscriber
 from edge_agent.voice.types import Transcriber
+
+if TYPE_CHECKING:
+    from edge_agent.voice.speech_network import SpeechNetwork
 
 TranscriberName = Literal["moonshine", "pocketsphinx", "whisper.cpp", "vosk", "sherpa-onnx"]
 TRANSCRIBERS: tuple[TranscriberName, ...] = get_args(TranscriberName)
@@ -36,7 +37,9 @@ def make_transcriber(
     `network` is that of moonshine where it is loaded already.
     """
     if name == "moonshine":
-        return MoonshineTranscriber(network or SpeechNetwork(), grammar)
+        from edge_agent.voice.transcribers.moonshine import MoonshineTranscriber  # noqa: PLC0415  # 20 MB
+
+        return MoonshineTranscriber(network, grammar)
     if name == "pocketsphinx":
         return PocketsphinxTranscriber(grammar)
     if name not in _SUPPLIED:

@@ -29,10 +29,11 @@ _SEED = 6
 class MoonshineTranscriber:
     """Hears questions."""
 
-    def __init__(self, network: SpeechNetwork, grammar: SpokenGrammar) -> None:
+    def __init__(self, network: SpeechNetwork | None, grammar: SpokenGrammar) -> None:
+        """`network` is one that is loaded already."""
         rng = random.Random(_SEED)
         order = WordOrder(grammar.rules.say(rng) for _ in range(SENTENCES))
-        self._beam: Beam | None = Beam(network, order)
+        self._beam: Beam | None = Beam(network or SpeechNetwork(), order)
         self._sense = grammar.sense
         _give_back_memory()
 
