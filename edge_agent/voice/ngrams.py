@@ -42,7 +42,7 @@ class WordOrder:
     """
 
     END, BEGIN, NONE = 0, -1, -2
-    _REMEMBERED = 300
+    _REMEMBERED = 100
 
     def __init__(self, sentences: Iterable[str]) -> None:
         """Learn from sentences. Raises ValueError where there is none."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import socket
 import struct
 import subprocess
@@ -71,6 +72,7 @@ class Recogniser:
             self._process = subprocess.Popen(
                 [sys.executable, "-OO", "-m", MODULE, str(its.fileno())],  # 2 MB of docstrings less
                 pass_fds=[its.fileno()], stdin=subprocess.DEVNULL,
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
             )  # fmt: skip
         self._line = Connection(ours.detach())
         self._line.send_bytes(json.dumps(self._settings).encode())
