@@ -40,11 +40,11 @@ def versions() -> Json:
 
 
 def memory_of(parts: Parts) -> Json:
-    """How much is remembered, and since when."""
+    """How much is remembered, since when, and how much could not be."""
     settings = parts.config.memory
     if parts.memory is None:
         return {"enabled": False}
-    bounds = {"keep_days": settings.keep_days, "max_bytes": settings.max_bytes}
+    bounds = {"keep_days": settings.keep_days, "max_bytes": settings.max_bytes, "lost": parts.memory.lost}
     try:
         stat = parts.memory.read.stat()
     except sqlite3.Error as error:

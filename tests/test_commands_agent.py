@@ -77,6 +77,7 @@ def test_what_an_agent_tells(agent: Whole, listener: Listener):
     assert status["sensors"]["room"]["state"] == "online"
     assert status["queue"]["accepted"] >= 1
     assert status["memory"]["enabled"]
+    assert status["memory"]["lost"] == 0
     assert status["versions"]["python"]
     assert status["health"]["mqtt"]["connected"]
     snapshot = order(listener, "snapshot", "p1")["snapshot"]

@@ -7,10 +7,12 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import memory_world
 import pytest
 from conftest import ROOT
 from hypothesis import given, settings
@@ -20,6 +22,7 @@ from edge_agent.clock import ManualClock
 from edge_agent.errors import ConfigurationError
 from edge_agent.memory.database import EVER_NS, Database
 from edge_agent.memory.forgetting import erase
+from edge_agent.memory.keeper import Keeper
 from edge_agent.memory.notes import Event, Kind, Note
 from edge_agent.memory.runs import Run, place
 from edge_agent.memory.store import HEARTBEAT_S, MAX_GAP_S, Bounds, Store
@@ -320,3 +323,19 @@ def test_a_place_that_cannot_be_written_is_a_clear_error(tmp_path: Path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigurationError, match=r"memory\.path"):
         Store(tmp_path / "file" / "m.sqlite", SetClock())
+
+
+def test_what_the_disk_refuses_or_is_too_slow_for_is_counted(tmp_path: Path):
+    clock = SetClock()
+    store = Store(tmp_path / "memory.sqlite", clock)
+    keeper = Keeper(store, memory_world.manifest(), {"imu"})
+    store.read.close()  # what it tells from now on is an error of SQLite
+    many = 600
+    for at_ns in range(many):
+        keeper.remember_event(Event(f"e{at_ns}", at_ns, "sound", "dog", None, 0.9))
+    slow = store.lost
+    assert slow == many - 512
+    stop = threading.Event()
+    stop.set()
+    keeper.run(stop)
+    assert store.lost == many

@@ -21,13 +21,12 @@ _log = logging.getLogger(__name__)
 class Keeper:
     """`remember` from the fast path, `run` in the memory's thread.
 
-    What the disk is too slow for, or refuses, is lost and counted in `lost`.
+    What the disk is too slow for, or refuses, is lost and counted in the store's `lost`.
     """
 
     name = "memory"
 
     def __init__(self, store: Store, manifest: Manifest, configured: Collection[str]) -> None:
-        self.lost = 0
         self._store = store
         self._manifest = manifest
         self._configured = frozenset(configured)
@@ -55,7 +54,7 @@ class Keeper:
 
     def _put(self, item: Note | Event) -> None:
         if self._waiting.put(item) is not None:
-            self.lost += 1
+            self._store.lost += 1
 
     def _keep(self, item: Note | Event | None) -> None:
         try:
@@ -64,6 +63,6 @@ class Keeper:
             elif item is not None:
                 self._store.event(item)
         except sqlite3.Error as error:
-            if not self.lost:
+            if not self._store.lost:
                 _log.error("cannot remember: %s", error)  # the message says it all
-            self.lost += 1
+            self._store.lost += 1

@@ -52,7 +52,7 @@ class _Open:
 
 
 class Store:
-    """The memory of one run, for any thread. `read` is what has been written.
+    """The memory of one run, for any thread. `read` is what was written, `lost` counts what could not be.
 
     Raises ConfigurationError where the file cannot be used.
     """
@@ -61,6 +61,7 @@ class Store:
         self, path: Path, clock: Clock, bounds: Bounds | None = None, max_gap_s: float = MAX_GAP_S
     ) -> None:
         self.read = Database(path)
+        self.lost = 0
         self._clock = clock
         self._bounds = bounds or Bounds()
         self._max_gap_ns = round(max_gap_s * NS_PER_S)

@@ -19,6 +19,7 @@ _PACKAGES = {
     "moonshine_voice": "moonshine-voice",
 }
 """Module -> package."""
+_HINTS = {"moonshine_voice": f'{_EXTRA}; on 32 bits, where it has no wheel, transcriber = "pocketsphinx"'}
 _OF_A_GRAMMAR = ("moonshine", "pocketsphinx")
 """Recognisers that are led by what may be asked, and so by the dictionary of pocketsphinx."""
 _INSTALL = {"espeak-ng": "sudo apt install espeak-ng", "piper": "pip install piper-tts"}
@@ -45,7 +46,7 @@ def require(config: Config, manifest: Manifest) -> None:
         if find_spec(module) is None:
             raise ConfigurationError(
                 f"voice.enabled: the package {_PACKAGES[module]} is not installed",
-                key="voice.enabled", hint=_EXTRA,
+                key="voice.enabled", hint=_HINTS.get(module, _EXTRA),
             )  # fmt: skip
     if shutil.which(voice.synthesiser) is None:
         raise ConfigurationError(
