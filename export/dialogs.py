@@ -17,6 +17,7 @@ import numpy as np
 from edge_agent.perception.prompt import normalise_question
 from export import questions as q
 from export.catalog import ACTIVITY, EVENT, HEADS, SLOT_FACTS, SLOTS, HeadSpec, classes, numbers
+from export.everyday import framed, put
 from export.wordings import FAMILIES, MEASURED, WORDINGS
 
 YES, NO_MORE = ", so yes.", ". More I cannot tell."
@@ -26,7 +27,6 @@ IDENTITY = " I cannot tell who it is. My sensors do not identify people."
 MEDICAL = " I cannot judge health. Please ask a doctor."
 HELP = " I watch the sensors of this device. Ask me what they see, hear or measure."
 SMALL_TALK = " Hello. I am here and watching the sensors."
-SMALL_WORDS = ("the", "a", "is", "do", "does", "of", "to", "it")
 BESIDE_READINGS = 0.15
 """How often a caption of another level stands beside the readings."""
 
@@ -248,7 +248,7 @@ class Asker:
         asked = self._word(q.UNKNOWABLE)
         if not self.held_out and self.rng.random() < 0.75:
             things = {"thing": self._one(q.THINGS), "other": self._one(q.THINGS)}
-            asked = self._framed(self._one(q.UNKNOWABLE_FORMS).format(**things))
+            asked = framed(self.rng, self._one(q.UNKNOWABLE_FORMS).format(**things))
         return Turn("unknown", None, normalise_question(asked), UNKNOWN, reads=False)
 
     def fixed(self, _state: State) -> Turn:
@@ -300,23 +300,9 @@ class Asker:
         return [heads[i] for i in chosen]
 
     def _word(self, wordings: tuple[str, ...]) -> str:
-        """One wording; in training often worn and framed, as people do ask."""
+        """One wording; in training as people do ask."""
         word = self._one(q.split(wordings, held_out=self.held_out))
-        return word if self.held_out else self._framed(self._worn(word))
-
-    def _worn(self, text: str) -> str:
-        """Now and then without one of the small words, as typed in haste or half heard."""
-        words = text.split()
-        small = [i for i, word in enumerate(words) if word in SMALL_WORDS]
-        if len(words) > 3 and small and self.rng.random() < 0.12:
-            del words[small[self.rng.integers(len(small))]]
-        return " ".join(words)
-
-    def _framed(self, text: str) -> str:
-        """With the words that people put around a question."""
-        opener = f"{self._one(q.OPENERS)} " if self.rng.random() < 0.3 else ""
-        closer = f" {self._one(q.CLOSERS)}" if self.rng.random() < 0.2 else ""
-        return f"{opener}{text}{closer}"
+        return word if self.held_out else put(self.rng, word, q.split(wordings, held_out=True))
 
     def _ask(self, wordings: tuple[str, ...]) -> str:
         return normalise_question(self._word(wordings))
