@@ -1,14 +1,23 @@
-"""The virtual sound card of the demo, for tests."""
+"""The virtual sound card of the demo, for tests, and somebody who hears what is said there."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from difflib import SequenceMatcher
 from pathlib import Path
 
 import pytest
 
+from benchmarks import voice_sound
 from edge_agent.demo_room import Room, missing
+from edge_agent.voice.speech_network import END, SpeechNetwork
+from edge_agent.voice.types import RATE_HZ
+
+_PIECES_PER_S = 10
+SPOKEN = 0.75
+"""So `alike` are a sentence and what is overheard of it; two others are below a half."""
 
 
 @contextmanager
@@ -22,3 +31,23 @@ def room(folder: Path) -> Iterator[Room]:
         yield made
     finally:
         made.unplug()
+
+
+def overheard(path: Path) -> str:
+    """What a WAV file says, to one that expects no question of it: the network's own likeliest pieces."""
+    network = SpeechNetwork()
+    samples = voice_sound.recording(path)
+    sound, said, likely = network.listen(samples)
+    text = b""
+    for _ in range(round(_PIECES_PER_S * len(samples) / RATE_HZ)):
+        if (piece := int(likely.argmax())) == END:
+            break
+        text += network.pieces[piece]
+        ((said, likely),) = network.go_on(sound, [(said, piece)])
+    return text.decode(errors="replace").replace("\u2581", " ").strip()
+
+
+def alike(first: str, second: str) -> float:
+    """0..1: how many of their letters and digits two texts share, in one order."""
+    plain = (re.sub("[^a-z0-9]", "", text.lower().replace("%", "percent")) for text in (first, second))
+    return SequenceMatcher(None, *plain, autojunk=False).ratio()
