@@ -29,6 +29,7 @@ from memory_world import (
     watched_ns,
 )
 
+from edge_agent.askers import Askers
 from edge_agent.clock import ManualClock
 from edge_agent.memory.lexicon import Lexicon
 from edge_agent.memory.notes import Event
@@ -183,6 +184,8 @@ def test_two_hundred_questions_are_answered_exactly(world: World):
         if kind != "last_ever":
             assert summary["watched_seconds"] == pytest.approx(watched / S), text
             refused += watched == 0
+            part = 0 < watched < 0.95 * (span[1] - span[0])
+            assert ("I had data for" in answer.text) == part, answer.text
         check_numbers(answer, world, expected, span, watched)
         assert not invented(answer, ZONE), answer.text
         if expected and kind != "timeline":
@@ -281,6 +284,16 @@ def test_askers_do_not_share_a_dialog_and_there_are_not_too_many(world: World):
     assert len(world.recall.askers) <= 32
 
 
+def test_a_question_follows_on_another_for_five_minutes():
+    clock = ManualClock(S)
+    askers: Askers[str] = Askers(clock)
+    askers.remember("me", "how often")
+    clock.advance(299)
+    assert askers.last("me") == "how often"
+    clock.advance(2)
+    assert askers.last("me") is None
+
+
 REFUSED = [
     ("Did the radar see anything yesterday?", "no radar"),
     ("When did the cat last meow?", "dog barking"),
@@ -343,6 +356,9 @@ def test_an_alarm_is_told_with_its_event(tmp_path: Path):
     assert "once" in answer.text
     assert "e-1" in {fact.get("event") for fact in answer.evidence}
     assert answer.evidence[0]["count"] == 1
+    novel = next(fact for fact in answer.evidence if "windows" in fact and "label" in fact)
+    assert (novel["first_window"], novel["last_window"], novel["windows"]) == (5, 9, 5)
+    assert novel["sensors"] == ["imu_watch"]
     clock.advance(3600)
     stale = recall.answer("how long has the person been lying down?", "a")
     assert stale is not None

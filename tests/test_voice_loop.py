@@ -241,6 +241,39 @@ def test_what_was_not_understood_is_said(event: Event | None, detail: str, said:
     assert rig.world.details[-1] == detail
 
 
+def test_what_hangs_holds_it_up_no_longer_than_its_deadline():
+    """A loudspeaker at the chime, whoever answers, a loudspeaker at the answer: none of them ever reports."""
+    rig = Rig(answer_s=20.0)
+    rig.loop.talk()
+    rig.loop.step()
+    rig.clock.advance(1.9)
+    rig.loop.step()
+    assert rig.state is State.CHIMING
+    rig.clock.advance(0.2)
+    rig.loop.step()
+    assert rig.state is State.LISTENING
+    rig.sound(QUIET, 0.4)
+    rig.sound(SPEECH, 1.0)
+    rig.sound(QUIET, 1.0)
+    rig.loop.happened(Event.HEARD, 1, "what do you hear")
+    rig.loop.step()
+    rig.clock.advance(29.9)
+    rig.loop.step()
+    assert rig.state is State.THINKING
+    rig.clock.advance(0.2)
+    rig.loop.step()
+    assert rig.state is State.SPEAKING
+    assert rig.world.said[-1] == TOO_LATE
+    hushed = rig.world.hushed
+    rig.clock.advance(20.1)
+    rig.loop.step()
+    assert rig.state is State.SETTLING
+    assert rig.world.hushed == hushed + 1
+    rig.clock.advance(0.4)
+    rig.loop.step()
+    assert rig.state is State.WAITING
+
+
 def test_too_many_questions_wait():
     rig = Rig()
     rig.world.room = False
