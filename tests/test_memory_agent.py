@@ -91,7 +91,7 @@ def test_erased_is_what_came_since_the_time_that_was_named(tmp_path: Path, rando
     file = configuration(tmp_path, random_model, 1)
     clock = ManualClock(S, time.time_ns() - 3601 * S)
     store = Store(tmp_path / "state" / "memory.sqlite", clock)
-    for ago_min in (60, 30, 5):
+    for ago_min in (60, 30, 10, 5):
         clock.advance((time.time_ns() - ago_min * 60 * S - clock.wall_ns()) / S)
         store.event(Event(f"{ago_min} minutes ago", clock.monotonic_ns(), "sound", "dog", None, 0.9))
         store.observe(Note(clock.monotonic_ns(), ago_min, {"sound": (Kind("sound", "dog"), 0.9)}))
