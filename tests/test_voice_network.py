@@ -23,7 +23,7 @@ from edge_agent.voice.grammar import make_grammar
 from edge_agent.voice.ngrams import WordOrder, arpa
 from edge_agent.voice.pieces import Pieces, Spelling, written_forms
 from edge_agent.voice.sense import Sense
-from edge_agent.voice.speech_network import SpeechNetwork
+from edge_agent.voice.speech_network import END, SpeechNetwork
 from edge_agent.voice.transcribers import moonshine
 from edge_agent.voice.transcribers.moonshine import MoonshineTranscriber
 from edge_agent.voice.types import RATE_HZ
@@ -174,6 +174,13 @@ def test_every_history_has_one_word_after_it(sentences):
 
 
 # -- what is heard ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seconds", [9.0, 9.5, 12.6, 61.0])
+def test_it_listens_as_long_as_a_question_may_last(network, seconds):
+    sound, said, likely = network.listen(np.zeros(round(seconds * RATE_HZ), np.float32))
+    assert np.isfinite(likely).all()
+    assert len(network.go_on(sound, [(said, END)])) == 1
 
 
 @needs_espeak

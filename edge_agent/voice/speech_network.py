@@ -106,7 +106,8 @@ class SpeechNetwork:
     ) -> dict[str, Float32]:
         feeds: dict[str, Any] = {
             "input_ids": pieces[:, None], "encoder_hidden_states": hidden,
-            "encoder_attention_mask": np.ones(hidden.shape[:2], np.int64),
+            # Of the samples, not of the frames: it takes every 384th, and one stands for all.
+            "encoder_attention_mask": np.ones((len(hidden), 1), np.int64),
             "use_cache_branch": np.array([not first]), **past,
         }  # fmt: skip
         return dict(zip(self._outputs, self._decoder.run(self._outputs, feeds), strict=True))
