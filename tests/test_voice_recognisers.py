@@ -346,32 +346,3 @@ def test_samples_may_be_cut_anywhere():
 def test_a_speed_that_espeak_cannot_speak_is_refused(speed):
     with pytest.raises(ValueError, match="words_per_minute"):
         EspeakSynthesiser(words_per_minute=speed)
-
-
-# -- real sound ---------------------------------------------------------------------------------------------
-
-
-@pytest.mark.e2e
-@needs_espeak
-def test_questions_of_held_out_phrasings_are_understood(hearing):
-    """A part of benchmarks/voice.py: a tenth of its measure, so a looser bound."""
-    from benchmarks.voice import ask
-    from benchmarks.voice_intent import Intents
-    from benchmarks.voice_questions import HELD_OUT
-
-    intents = Intents(MODEL, SLOTS)
-    clips = ask(HELD_OUT[::6])
-    right = [intents.of(hearing.transcribe(sound).text) == intents.of(said) for said, _, sound in clips]
-    assert sum(right) >= 0.6 * len(right)
-
-
-@pytest.mark.e2e
-@needs_espeak
-def test_a_digit_that_a_person_said_is_understood(hearing):
-    from benchmarks import voice
-
-    if not (voice.DATA / "spoken_digits").is_dir():
-        pytest.skip(f"the recordings are not at {voice.DATA} (EDGE_AGENT_DATA)")
-    clips = voice.digit_clips(6)
-    right = [hearing.transcribe(sound).text == said for said, _, sound in clips]
-    assert sum(right) >= len(right) // 3
