@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
+from export.catalog import HEADS
+
 Json = Mapping[str, Any]
 
 HEAD = ("gate", "measured", "must be", "")
@@ -71,6 +73,10 @@ def _protocol(result: Json) -> Iterator[Line]:
     rows += [row for found in (result.get("curves") or {}).values() for row in found]
     unmarked = [row for row in rows if row.get("kind") not in ("real", "paired", "simulated")]
     yield Line("rows that do not say real, paired or simulated", len(unmarked), 0, at_most=True)
+    said = [(s["condition"].partition(":")[0], s["kind"]) for s in result["scores"]]
+    said += [(name, n["kind"]) for name, n in result["numbers"].items()]
+    wrong = [name for name, kind in said if name in HEADS and HEADS[name].kind != kind]
+    yield Line("rows that call simulated windows real, or real ones simulated", len(wrong), 0, at_most=True)
 
 
 def _references(folds: Json | None, sets: Sequence[Json]) -> Iterator[Line]:

@@ -32,7 +32,7 @@ def good():
     summary = devices | {"audio": {"fused": {"clip_accuracy": figure(0.91)}}}
     return {
         "sizes_bytes": {"audio.onnx": 10**6, "adapter.onnx": 10**6, "lm.gguf": 10**7},
-        "scores": [{"kind": "real"}, {"kind": "simulated"}],
+        "scores": [{"condition": "hand", "kind": "real"}, {"condition": "scene", "kind": "simulated"}],
         "numbers": {"gaze": {"kind": "simulated"}},
         "gates": {
             head: [{"name": n, "value": v, "least": least} for n, v, least in CONTROLS] for head in ("a", "b")
@@ -61,7 +61,10 @@ def test_a_model_that_reaches_everything_fails_nothing(good):
     ("path", "value", "gate"),
     [
         (("folds", "folds"), [{"seed": 0}], "seeds"),
-        (("scores", 0, "kind"), "", "do not say"),
+        (("scores", 0, "kind"), "simulated", "call simulated"),
+        (("scores", 1, "kind"), "real", "call simulated"),
+        (("numbers", "gaze", "kind"), "real", "call simulated"),
+        (("sets", 0, "kind"), "", "do not say"),
         (("curves", "noise", 0, "kind"), None, "do not say"),
         (("folds", "summary", "watch", "fused", "macro_f1", "mean"), 0.84, "motion, watch"),
         (("folds", "summary", "audio", "fused", "clip_accuracy", "mean"), 0.899, "ESC-10"),
