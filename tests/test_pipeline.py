@@ -22,6 +22,7 @@ from edge_agent.assembly import assemble
 from edge_agent.clock import SystemClock
 from edge_agent.errors import ModelError
 from edge_agent.perception import calibration, facts
+from edge_agent.perception.adapter import Reading
 from edge_agent.perception.encoders import Encoder
 from edge_agent.perception.features import local_metres, log_mel
 from edge_agent.perception.pipeline import Pipeline
@@ -311,6 +312,16 @@ def test_novelty_is_that_of_the_most_used_encoder(model, pipeline, tmp_path):
     assert (after.known, after.novel) == (False, True)
 
 
+def test_of_two_encoders_the_one_that_weighs_more_tells_how_new_a_window_is(model, pipeline):
+    """With weights of its own: those of the random gates are all alike."""
+    features = pipeline.encode(random_model.window("imu_phone", "imu_watch", seed=3))
+    slots = {s: replace(f, novelty=np.full(1, i, np.float32)) for i, (s, f) in enumerate(features.items())}
+    head = model.manifest.task(ACTIVITY)
+    for weights, novelty in (((0.2, 0.8), 1.0), ((0.8, 0.2), 0.0)):
+        alpha = {ACTIVITY: dict(zip(slots, weights, strict=True))}
+        assert pipeline._novelty(head, Reading(random_model.conditioning(), alpha, {}), slots) == novelty
+
+
 def test_values_that_are_not_finite_are_left_out_and_counted(model):
     pipeline = Pipeline(model.folder)
     window = random_model.window("imu_phone", "audio")
@@ -324,6 +335,9 @@ def test_values_that_are_not_finite_are_left_out_and_counted(model):
 def test_one_simulated_slot_marks_the_percept(pipeline):
     assert not pipeline.perceive(random_model.window("audio")).simulated
     assert pipeline.perceive(random_model.window("audio", simulated=True)).simulated
+    both = random_model.window("audio", "imu_phone")
+    both.slots["audio"] = replace(both.slots["audio"], simulated=True)
+    assert pipeline.perceive(both).simulated
 
 
 def test_a_window_of_another_shape_is_refused(pipeline):
