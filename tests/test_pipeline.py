@@ -22,6 +22,7 @@ from edge_agent.assembly import assemble
 from edge_agent.clock import SystemClock
 from edge_agent.errors import ModelError
 from edge_agent.perception import calibration, facts
+from edge_agent.perception import pipeline as pipelines
 from edge_agent.perception.adapter import Reading
 from edge_agent.perception.encoders import Encoder
 from edge_agent.perception.features import local_metres, log_mel
@@ -181,6 +182,20 @@ def test_an_agent_opens_the_networks_of_its_own_slots_alone(model, tmp_path):
     sound = '[[sensor]]\nkind = "simulated"\nname = "sound"\nslot = "audio"\n'
     parts = assemble(config.load(configuration(tmp_path, folder, 1883, sensors=sound)), SystemClock())
     assert parts.pipeline.perceive(random_model.window(*ALL)).present == ("audio",)
+
+
+def test_a_fact_is_said_in_its_own_unit_and_never_as_minus_nothing():
+    turn = manifests.Fact(name="turn", unit="degrees", decimals=0, reduce="value", scale=57.29578)
+    assert facts.worded(turn, np.array([np.pi / 2])) == "90 degrees"
+    assert facts.worded(turn, np.array([-0.004])) == "0 degrees"
+    way = manifests.Fact(name="way", unit="metres", decimals=2, reduce="norm")
+    assert facts.worded(way, np.array([0.3, -0.4])) == "0.50 metres"
+
+
+def test_what_a_slot_says_of_several_heads_stands_one_after_the_other():
+    manifest = random_model.shared(random_model.WIDE).manifest
+    found = pipelines._columns(manifest, (ACTIVITY, "gaze", EVENT))
+    assert found == {ACTIVITY: slice(0, 5), "gaze": slice(5, 9), EVENT: slice(9, 20)}
 
 
 def test_a_braced_name_that_is_no_fact_is_found():
