@@ -18,12 +18,13 @@ pytest.importorskip("pocketsphinx")
 from edge_agent import manifest as manifests
 from edge_agent.errors import VoiceError
 from edge_agent.voice import beam, speech_network
-from edge_agent.voice.beam import Beam
+from edge_agent.voice.beam import Beam, Sentence
 from edge_agent.voice.grammar import make_grammar
 from edge_agent.voice.ngrams import WordOrder, arpa
 from edge_agent.voice.pieces import Pieces, Spelling, written_forms
 from edge_agent.voice.sense import Sense
 from edge_agent.voice.speech_network import SpeechNetwork
+from edge_agent.voice.transcribers import moonshine
 from edge_agent.voice.transcribers.moonshine import MoonshineTranscriber
 from edge_agent.voice.types import RATE_HZ
 
@@ -219,6 +220,30 @@ def test_a_sentence_is_not_ended_in_its_middle(network):
     assert found[0].text == "what happened in the last five minutes"
     short = next(sentence for sentence in found if sentence.text == "what happened")
     assert short.penalty > 10
+
+
+def test_a_sentence_of_the_grammar_is_worth_more_than_one_like_it(network):
+    made = MoonshineTranscriber(network, make_grammar(MODEL, SLOTS))
+    was, what = (Sentence((word, "anyone", "in", "the", "room"), -5, -20) for word in ("was", "what"))
+    assert made._worth(was) >= made._worth(what) + moonshine.FORESEEN
+
+
+@needs_espeak
+def test_what_is_heard_badly_is_listened_to_once_more_and_slower(network, monkeypatch):
+    made = MoonshineTranscriber(network, make_grammar(MODEL, SLOTS))
+    lengths, search = [], made._beam.search
+
+    def noted(samples):
+        lengths.append(len(samples))
+        return search(samples)
+
+    monkeypatch.setattr(made._beam, "search", noted)
+    sound = spoken("what happened in the last five minutes")
+    made.transcribe(sound)
+    noise = np.random.default_rng(1).normal(0, 0.1, len(sound)).astype(np.float32)
+    made.transcribe(sound + noise)
+    assert len(lengths) == 3
+    assert lengths[2] == pytest.approx(1.1 * lengths[1], rel=0.01)
 
 
 @settings(max_examples=20, deadline=None)
