@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--start", type=Path, help="checkpoints of an earlier model: its English is kept")
     train.add_argument(
         "--ablation", choices=("soft_only", "control_only", "no_multitask", "no_multisensory"), default="",
-        help="leave one part of the design out, to see what it is worth",
+        help="leave one part of the design out, to see what it is worth; in a folder (--runs) of its own",
     )  # fmt: skip
     ship = commands.add_parser("ship", help="write a model folder from the checkpoints")
     evaluate = commands.add_parser("evaluate", help="score a model folder on people and sounds it never met")
@@ -114,7 +114,8 @@ def _train_stage(stage: str, options: argparse.Namespace) -> None:
         "heads": train_heads.main,
     }  # fmt: skip
     if stage in mains:
-        mains[stage](["--folder", str(folder)])
+        one_gate = stage == "heads" and options.ablation == "no_multitask"
+        mains[stage](["--folder", str(folder), *(["--one-gate"] if one_gate else [])])
         return
     if stage in STUDIES:
         {"folds": folds.main, "sets": slot_folds.main, "unseen": unseen.main}[stage]([])
@@ -122,6 +123,7 @@ def _train_stage(stage: str, options: argparse.Namespace) -> None:
 
 def _train_language(stage: str, options: argparse.Namespace, world: World) -> None:
     folder = options.runs / "shipped"
+    _check_ablation(folder / f"{stage}.pt", options.ablation)
     minutes = options.minutes if options.budget is None else options.budget * LANGUAGE_SHARE[stage]
     settings = train_language.Settings(
         stage, steps=options.steps, minutes=minutes, seed=options.seed, lr=options.lr,
@@ -135,6 +137,18 @@ def _train_language(stage: str, options: argparse.Namespace, world: World) -> No
     else:
         stages = {"align": train_language.align, "instruct": train_language.instruct}
         stages[stage](options.data, folder, settings, world=world)
+
+
+def _check_ablation(path: Path, ablation: str) -> None:
+    """Stop before a training goes on from the checkpoint of another ablation."""
+    if not path.exists():
+        return
+    saved = torch.load(path, weights_only=True, mmap=True).get("settings", {}).get("ablation", "")
+    if saved != ablation:
+        raise SystemExit(
+            f"error: {path} was trained with the ablation {saved or 'none'}, not {ablation or 'none'}"
+            "\n  next: name another folder with --runs, or remove it"
+        )
 
 
 def _restore(options: argparse.Namespace) -> int:

@@ -6,6 +6,7 @@ worded as no training question was.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,13 +14,22 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edge_agent.perception.answer import claimed_label
+from edge_agent.perception import facts
+from edge_agent.perception.answer import Answers, claimed_label
+from edge_agent.perception.dialog import Turn as Earlier
 from edge_agent.perception.language import LanguageModel
 from edge_agent.perception.pipeline import Pipeline
 from edge_agent.types import Percept
 from export.catalog import HEADS
-from export.dialogs import Asker, State, Turn
-from export.readers import Reading, window_of
+from export.dialogs import HELP, IDENTITY, MEDICAL, SMALL_TALK, Asker, State, Turn
+from export.readers import Case, Reading, window_of
+
+TALK = "help and small talk"
+FIXED = {IDENTITY: "refusal", MEDICAL: "refusal", HELP: TALK, SMALL_TALK: TALK}
+"""What always has the same answer is two families: what is refused, and plain talk."""
+LEAST_TURNS, MOST_TURNS = 3, 6
+_DIGIT = re.compile(r"(?<![a-z_])\d")
+"""A number in the model's own words; "co2" is none, nor is the name of a fact in braces."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +63,9 @@ class Controls:
         self.truth = np.array([r.case.truth for r in readings])
         self.said = np.array([int(r.language.argmax()) for r in readings])
         self.nothing = pipeline.perceive(window_of({}))
+        self.answers = Answers(pipeline.manifest)
+        self.invented = 0
+        """Answers so far, of those that `families` asks for, with a number that the device did not put in."""
 
     def gates(self) -> list[Gate]:
         """Shuffle, blind, swap-follow and a pushed wrong label."""
@@ -101,8 +114,11 @@ class Controls:
                 hits.append(self._claims(self.readings[i].percept, turn) == self._fused(i))
         return float(np.mean(hits))
 
-    def families(self, count: int = 200) -> dict[str, dict[str, float]]:
-        """Held-out wordings by family: exact answers for what the fused head reads, and for the truth."""
+    def families(self, count: int = 200, dialogs: int = 30) -> dict[str, dict[str, float]]:
+        """Held-out wordings by family: exact answers for what the fused head reads, and for the truth.
+
+        Single questions, and `dialogs` of 3 to 6 turns.
+        """
         exact: dict[str, list[tuple[bool, bool]]] = defaultdict(list)
         for _ in range(count):
             i = int(self.rng.integers(len(self.readings)))
@@ -112,17 +128,40 @@ class Controls:
             if turn.head not in (self.task, None):
                 continue
             text = self._ask(reading.percept, turn).strip()
-            right = reading.case.truth == self.head.labels.index(state.labels[self.task])
-            same = text == turn.answer.strip()
-            exact[turn.family].append((same, same and (right or not turn.reads)))
-        return {
-            family: {
-                "count": len(hits),
-                "as_fused_head": float(np.mean([a for a, _ in hits])),
-                "as_truth": float(np.mean([b for _, b in hits])),
-            }
-            for family, hits in sorted(exact.items())
-        }
+            self._filled(text, reading.percept)
+            family = FIXED.get(turn.answer, turn.family)
+            exact[family].append(self._exact(text, turn, reading))
+        for _ in range(dialogs):
+            exact["multi-turn"] += self._dialog(self.readings[int(self.rng.integers(len(self.readings)))])
+        return {family: shares(hits) for family, hits in sorted(exact.items()) if hits}
+
+    def _dialog(self, reading: Reading) -> list[tuple[bool, bool]]:
+        """The turns after the first of a dialog, each beside what the device would put before it.
+
+        As the device does, a question that names nothing ("are you sure?") goes with the last that did.
+        """
+        turns = self.asker.dialog(self._state(reading), int(self.rng.integers(LEAST_TURNS, MOST_TURNS + 1)))
+        before: Earlier | None = None
+        hits = []
+        for turn in turns:
+            history = [] if before is None or self.answers.concerned(turn.question) else [before]
+            conditioning = reading.percept.conditioning
+            text = self.language.generate(conditioning, turn.question, history=history).text.strip()
+            said = self._filled(text, reading.percept)
+            if not history:
+                before = Earlier(turn.question, said)
+            hits.append(self._exact(text, turn, reading))
+        return hits[1:]
+
+    def _exact(self, text: str, turn: Turn, reading: Reading) -> tuple[bool, bool]:
+        """Whether an answer is word for word right: for what the fused head reads, and for the truth."""
+        same = text == turn.answer.strip()
+        return same, same and (reading.fused.argmax() == reading.case.truth or not turn.reads)
+
+    def _filled(self, text: str, percept: Percept) -> str:
+        """An answer with its facts put in; numbers that are none of them are counted."""
+        self.invented += _DIGIT.search(text.lower()) is not None
+        return facts.fill(text, facts.of_percept(self.pipeline.manifest, percept))[0]
 
     # -- parts --------------------------------------------------------------------------------------
 
@@ -147,6 +186,37 @@ class Controls:
 
     def _claims(self, percept: Percept, turn: Turn) -> str:
         return claimed_label(self._ask(percept, turn), self.head)
+
+
+def shares(hits: Sequence[tuple[bool, bool]]) -> dict[str, float]:
+    """Of pairs (as the head reads, as it is)."""
+    as_head, as_truth = np.mean(hits, axis=0)
+    return {"count": len(hits), "as_fused_head": float(as_head), "as_truth": float(as_truth)}
+
+
+def numeric(
+    pipeline: Pipeline,
+    language: LanguageModel,
+    head: str,
+    cases: Sequence[Case],
+    seed: int = 0,
+    count: int = 40,
+) -> dict[str, dict[str, float]]:
+    """The family `number` of a head that reads numbers: the right sentence, in which the device fills them.
+
+    The numbers themselves are scored beside their floor (`evaluate.numbers`).
+    """
+    rng = np.random.default_rng(seed)
+    asker = Asker(rng, held_out=True)
+    hits: list[tuple[bool, bool]] = []
+    while len(hits) < count:
+        case = cases[int(rng.integers(len(cases)))]
+        percept = pipeline.perceive(window_of(case.values))
+        turn = asker.number(State({}, frozenset(percept.present)))
+        if turn.head == head:
+            right = language.generate(percept.conditioning, turn.question).text.strip() == turn.answer.strip()
+            hits.append((right, right))
+    return {"number": shares(hits)}
 
 
 def text_only(

@@ -16,11 +16,12 @@ import numpy as np
 from sklearn.metrics import accuracy_score, f1_score
 from tqdm import tqdm
 
+from edge_agent.perception import calibration
 from edge_agent.perception.pipeline import Pipeline
 from export import curve_plots, curves, parity, past_scores, plots, report
 from export.calibrate import calibrate
 from export.catalog import HEADS, HeadSpec
-from export.controls import Controls, Gate, text_only
+from export.controls import Controls, Gate, numeric, text_only
 from export.curve_rows import Settings
 from export.readers import Reading, cases_of, conditions, decide, open_language, read, window_of
 from export.scores import regression
@@ -62,6 +63,11 @@ def evaluate(
         }
         gates = {name: _gates(name, c, scores) for name, c in tqdm(controls.items(), desc="controls")}
         families = {name: c.families() for name, c in tqdm(controls.items(), desc="families")}
+        families |= {
+            head.name: numeric(pipeline, language, head.name, cases_of(head, data), seed)
+            for head in HEADS.values()
+            if head.regression
+        }
         past = past_scores.measure(language, [r.percept for found in readings.values() for r in found], seed)
     finally:
         language.close()
@@ -73,6 +79,7 @@ def evaluate(
         "numbers": {h.name: numbers(pipeline, h, data) for h in HEADS.values() if h.regression},
         "gates": {t: [asdict(g) | {"passed": g.passed} for g in found] for t, found in gates.items()},
         "families": families,
+        "invented": sum(c.invented for c in controls.values()),
         "past": past,
         "control_norms": _control_norms([r for found in readings.values() for r in found[:50]]),
         "conformal": {name: conformal(found, name) for name, found in readings.items() if name in HEADS},
@@ -134,11 +141,21 @@ def numbers(pipeline: Pipeline, head: HeadSpec, data: Path) -> dict[str, Any]:
 
 
 def conformal(readings: list[Reading], name: str) -> dict[str, float]:
-    """How often the conformal set holds the truth (0.9 was asked for), and how many labels it has."""
+    """How often the conformal set holds the truth (0.9 was asked for) and how many labels it has.
+
+    And the expected calibration error of the probabilities; all per window, of sounds too.
+    """
     labels = HEADS[name].labels
-    sets = [r.percept.tasks[name].possible for r in readings]
-    held = [labels[r.case.truth] in s for r, s in zip(readings, sets, strict=True)]
-    return {"coverage": float(np.mean(held)), "labels": float(np.mean([len(s) for s in sets]))}
+    found = [r.percept.tasks[name] for r in readings]
+    truth = [labels[r.case.truth] for r in readings]
+    held = [label in task.possible for label, task in zip(truth, found, strict=True)]
+    right = np.array([label == task.label for label, task in zip(truth, found, strict=True)], np.int64)
+    probability = np.array([task.probability for task in found], np.float32)
+    return {
+        "coverage": float(np.mean(held)),
+        "labels": float(np.mean([len(task.possible) for task in found])),
+        "ece": calibration.expected_calibration_error(probability, right),
+    }
 
 
 def _gates(name: str, controls: Controls, scores: list[Score]) -> list[Gate]:

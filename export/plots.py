@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,10 +61,23 @@ def _risk_coverage(axes: Any, p: Any, right: Any) -> None:
     axes.set_ylim(bottom=0)
 
 
-def loss_curve(log: Sequence[dict[str, float]], path: Path, title: str) -> None:
-    """One smoothed line per loss part; parts that a step did not have are NaN and skipped."""
+def loss_table(log: Sequence[Mapping[str, float]], path: Path) -> None:
+    """A row for each step, counted from 1; empty where a step did not have a part."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["step", *log[0]])
+        for step, row in enumerate(log, 1):
+            table.writerow([step, *("" if math.isnan(x) else f"{x:.6g}" for x in row.values())])
+
+
+def loss_curve(log: Sequence[Mapping[str, float]], path: Path, title: str) -> None:
+    """One smoothed line per loss part; parts that a step did not have are NaN and skipped.
+
+    Beside the picture the same as numbers, `<name>.csv`, as they are.
+    """
     if not log:
         return
+    loss_table(log, path.with_suffix(".csv"))
     figure, axes = plt.subplots(figsize=(7, 4))
     for name in log[0]:
         values = np.array([row[name] for row in log])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +82,9 @@ def load_trained(runs: Path, stage: str = "instruct") -> Trained:
 def load_student(runs: Path, groups: Mapping[str, Group], stage: str = "instruct") -> Student:
     """Adapter and language model of `runs` in evaluation mode. Raises FileNotFoundError."""
     saved = torch.load(runs / f"{stage}.pt", weights_only=True)
-    student = make_student(bpe.load(_tokenizer(runs)), config_from(groups), language_of(saved))
+    ablation = saved.get("settings", {}).get("ablation", "")
+    config = replace(config_from(groups), ablation=ablation)  # what was left out stays out of the file
+    student = make_student(bpe.load(_tokenizer(runs)), config, language_of(saved))
     student.load_state_dict(saved["student"])
     return student.eval()
 

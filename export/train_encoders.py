@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -220,12 +221,19 @@ def audio_score(clips: Sequence[Clip]) -> Score:
 
 
 def plot_curve(path: Path, losses: Sequence[float], scores: Sequence[tuple[int, float]]) -> None:
-    """Loss per epoch, and the scores where there are some."""
+    """Loss per epoch, and the scores where there are some: a picture, and its numbers as CSV."""
     import matplotlib as mpl
+
+    from export.plots import loss_table
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
+    scored = dict(scores)
+    loss_table(
+        [{"loss": x, "score": scored.get(epoch, math.nan)} for epoch, x in enumerate(losses, 1)],
+        path.with_suffix(".csv"),
+    )
     figure, axis = plt.subplots(figsize=(6, 3.5))
     axis.plot(range(1, len(losses) + 1), losses, label="training loss")
     axis.set_xlabel("epoch")
@@ -252,20 +260,26 @@ def train_shipped(slot: str, options: TrainOptions, folder: Path = SHIPPED) -> n
     """The encoder that ships: never sees the test people or fold, nor those kept for calibration."""
     path = folder / f"encoder_{slot}.pt"
     if slot == "audio":
-        clips = esc10.load()
-        train = esc10.select(
-            clips, [f for f in range(1, 6) if f not in (esc10.SHIPPED_TEST_FOLD, VALIDATION_FOLD)]
-        )
-        score = audio_score(esc10.select(clips, [VALIDATION_FOLD]))
+        train, validation = shipped_clips(esc10.load())
         sounds = with_simulated_audio(AudioSource(train, options.seed), options.seed)
-        return train_encoder(slot, sounds, path, options, score)
+        return train_encoder(slot, sounds, path, options, audio_score(validation))
     number = phone_watch_imu.SLOTS.index(slot)
-    held = (*phone_watch_imu.SHIPPED_TEST_SUBJECTS, *VALIDATION_SUBJECTS)
-    train_executions, _ = imu_split(phone_watch_imu.load(), held)
-    _, validation = imu_split(phone_watch_imu.load(), VALIDATION_SUBJECTS)
-    score = imu_score(phone_watch_imu.windows(validation), number)
-    windows = with_simulated_imu(ImuSource(train_executions, [number]), options.seed)
+    people, others = shipped_people(phone_watch_imu.load())
+    score = imu_score(phone_watch_imu.windows(others), number)
+    windows = with_simulated_imu(ImuSource(people, [number]), options.seed)
     return train_encoder(slot, windows, path, options, score)
+
+
+def shipped_clips(clips: Sequence[Clip]) -> tuple[list[Clip], list[Clip]]:
+    """(for training, for validation): of the official folds, the test one in neither."""
+    train = [f for f in range(1, 6) if f not in (esc10.SHIPPED_TEST_FOLD, VALIDATION_FOLD)]
+    return esc10.select(clips, train), esc10.select(clips, [VALIDATION_FOLD])
+
+
+def shipped_people(executions: Sequence[Execution]) -> tuple[list[Execution], list[Execution]]:
+    """(for training, for validation): the test people are in neither."""
+    train, _ = imu_split(executions, (*phone_watch_imu.SHIPPED_TEST_SUBJECTS, *VALIDATION_SUBJECTS))
+    return train, imu_split(executions, VALIDATION_SUBJECTS)[1]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from export.averaging import follow
 from export.catalog import HEADS, SLOTS
 from export.datasets.augment import cosine_warmup
 from export.groups import Group, Sample, assemble, draw, random_mask
-from export.networks.adapter import AdapterConfig, Heads, HeadShape
+from export.networks.adapter import Ablation, AdapterConfig, Heads, HeadShape
 from export.networks.encoders import EncoderOutput
 from export.plots import loss_curve
 from export.slot_features import groups
@@ -255,13 +255,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--folder", type=Path, default=SHIPPED)
     parser.add_argument("--steps", type=int, default=HeadsOptions.steps)
+    parser.add_argument("--one-gate", action="store_true", help="for all heads: the ablation no_multitask")
     parsed = parser.parse_args(arguments)
     torch.set_num_threads(1)
     path = parsed.folder / "heads.pt"
+    ablation: Ablation = "no_multitask" if parsed.one_gate else ""
     if path.exists():
+        if load_heads(path).config.ablation != ablation:
+            parser.error(
+                f"{path} was trained {'with' if ablation else 'without'} a gate for each head: "
+                "name another folder, or remove it"
+            )
         return
     found = load_groups(parsed.folder)
-    config, options = config_from(found), HeadsOptions(steps=parsed.steps)
+    config, options = replace(config_from(found), ablation=ablation), HeadsOptions(steps=parsed.steps)
     scaling = scalings(parsed.folder)
     heads, losses = train_heads(config, [g.part(0) for g in found.values()], options, scaling)
     if taken_back := keep_what_helps(heads, found, scaling):

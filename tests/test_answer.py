@@ -239,7 +239,15 @@ def test_evidence_is_facts_with_their_age(answers):
     assert fact["label"] == "walking"
     assert fact["age_s"] == pytest.approx(0.5)
     assert other["probability"] == 0.88
+    assert fact["alpha"] == {"imu_phone": 0.28, "imu_watch": 0.72}
+    assert fact["known"] is True
     assert answers.evidence(None, NOW_NS) == ()
+
+
+def test_evidence_says_whether_it_is_simulated(answers):
+    assert {fact["simulated"] for fact in answers.evidence(BOTH, NOW_NS)} == {False}
+    made_up = dataclasses.replace(BOTH, simulated=True)
+    assert {fact["simulated"] for fact in answers.evidence(made_up, NOW_NS)} == {True}
 
 
 def test_numbers_are_found_in_digits_and_words():

@@ -257,16 +257,23 @@ def test_a_word_stands_at_the_end_of_the_window():
 
 
 def owned(count=40):
-    output = EncoderOutput(torch.zeros(count, 0, 128), torch.zeros(count, 128), torch.zeros(count, 2))
+    owner = np.repeat(np.arange(10), 4)
+    pooled = torch.zeros(count, 128)
+    pooled[:, 0] = torch.from_numpy(owner)
+    output = EncoderOutput(torch.zeros(count, 0, 128), pooled, torch.zeros(count, 2))
     split = torch.tensor([0] * 32 + [2] * 8)
     group = Group.of({"air": output}, {"occupancy": torch.arange(count) % 2}, split)
-    return curve_ratios.Owned(group, np.repeat(np.arange(10), 4))
+    return curve_ratios.Owned(group, owner)
 
 
 def test_a_share_of_the_rows_is_of_whole_owners_and_nested():
     half = curve_ratios.rows_of(owned(), 0.5, 0)
     whole = curve_ratios.rows_of(owned(), 1.0, 0)
     assert (len(half), len(whole)) == (16, 32)
+    owners, count = half.slots["air"].pooled[:, 0].unique(return_counts=True)
+    assert (len(owners), count.tolist()) == (4, [4] * 4)
+    quarter = curve_ratios.rows_of(owned(), 0.25, 0).slots["air"].pooled[:, 0]
+    assert set(quarter.tolist()) < set(owners.tolist())
     assert (whole.split == 0).all()
 
 

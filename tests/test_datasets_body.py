@@ -161,6 +161,7 @@ def test_trajectories_are_shipped_by_id(tmp_path: Path) -> None:
     fold = gps_activities.shipped(samples)
     assert set(samples.group[fold.test].tolist()) == {"0000", "0005"}
     assert set(samples.group[fold.validation].tolist()) == {"0004", "0009"}
+    assert set(samples.group[fold.train].tolist()) == {f"{i:04}" for i in (1, 2, 3, 6, 7, 8)}
     assert np.array_equal(gps_activities.folds(samples)[0].test, fold.test)
 
 

@@ -117,6 +117,10 @@ def test_the_empty_bathroom_is_learnt_and_an_unknown_day_is_only_tested(tmp_path
         assert room_thermal_array.ALWAYS_TRAINED in set(samples.group[fold.train].tolist())
         assert "bedroom day 3" in set(samples.group[fold.test].tolist())
         assert "bedroom day 3" not in set(samples.group[fold.train].tolist())
+    shipped = room_thermal_array.shipped(samples)
+    parts = [set(samples.group[p].tolist()) for p in (shipped.train, shipped.validation, shipped.test)]
+    assert all(parts)
+    assert sum(map(len, parts)) == len(set.union(*parts)), "no day is in two parts"
     tested = {g for fold in folds for g in samples.group[fold.test].tolist()}
     assert tested == set(samples.group.tolist()) - {room_thermal_array.ALWAYS_TRAINED}
 

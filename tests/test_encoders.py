@@ -93,6 +93,8 @@ def test_an_interrupted_training_continues_to_the_same_weights(tmp_path: Path) -
     continued = _train(tmp_path / "cut.pt")
     assert all(torch.equal(x, y) for x, y in zip(whole.parameters(), continued.parameters(), strict=True))
     assert (tmp_path / "cut.png").exists()
+    assert (tmp_path / "cut.csv").read_text() == (tmp_path / "whole.csv").read_text()
+    assert len((tmp_path / "cut.csv").read_text().splitlines()) == 1 + TINY.epochs
     assert not (tmp_path / "cut.partial").exists()
 
 

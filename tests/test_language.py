@@ -14,7 +14,7 @@ from edge_agent.errors import LanguageModelError, ModelError
 from edge_agent.perception.dialog import Prompt, Turn
 from edge_agent.perception.language import LanguageModel
 from edge_agent.perception.llama_batch import Llama, LlamaOptions
-from edge_agent.perception.prompt import PREFIX, QUESTION
+from edge_agent.perception.prompt import END, PREFIX, QUESTION
 from edge_agent.types import Conditioning
 
 PROMPT = Prompt(PREFIX, QUESTION, max_answer_tokens=12)
@@ -98,6 +98,13 @@ def test_an_earlier_turn_is_heard_and_the_oldest_is_dropped_where_room_is_short(
     crowded = language.generate(conditioning, ASKED, history=long)
     assert crowded.prompt_tokens + PROMPT.max_answer_tokens <= EXACT.context_tokens
     assert crowded.tokens > 0
+
+
+def test_an_earlier_turn_stands_as_it_was_trained_and_ends_with_its_end(language):
+    end = language.llama.tokenize(END, control=True)
+    found = language._dialog(random_model.conditioning(), "why?", [Turn("what?", " it is rain\n")], 8)
+    words = language.llama.tokenize(" it is rain", control=False)
+    assert found == [*language._turn("what?"), *words, *end, *language._turn("why?")]
 
 
 def test_a_question_that_does_not_fit_is_an_error_and_the_next_one_is_answered(language):

@@ -11,6 +11,8 @@ torch = pytest.importorskip("torch")
 from torch import Tensor
 
 from export.networks.adapter import Ablation, Adapter, AdapterConfig, AdapterOutput, HeadShape
+from export.networks.encoders import EncoderConfig, build
+from export.networks.fields import Normalise
 from export.networks.language import LanguageConfig, LanguageModel, rope_tables, rotate
 
 CONFIG = AdapterConfig(
@@ -184,3 +186,31 @@ def test_rope_turns_neighbouring_pairs_and_keeps_relative_angles() -> None:
     # Interleaved: the first two numbers are one pair, turned by one radian per position.
     a, b = x[0, 0, 0, 0], x[0, 0, 0, 1]
     torch.testing.assert_close(turned[0, 0, 1, 0], a * cos[1, 0] - b * sin[1, 0])
+
+
+@pytest.mark.parametrize("lost", range(6))
+def test_what_a_missing_channel_of_motion_holds_changes_nothing(lost: int) -> None:
+    torch.manual_seed(0)
+    network = build(EncoderConfig("imu", 5)).eval()
+    x, mask = torch.randn(3, 100, 6), torch.ones(3, 6)
+    mask[:, lost] = 0
+    other = x.clone()
+    other[..., lost] = 50.0
+    with torch.no_grad():
+        one, two, told = network(x, mask), network(other, mask), network(other, torch.ones(3, 6))
+    for a, b in zip(one, two, strict=True):
+        assert torch.equal(a, b)
+    assert not torch.allclose(one.logits, told.logits)
+
+
+def test_each_channel_is_normalised_by_itself_unless_all_share_a_scale() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(400, 5, 2) * torch.tensor([1.0, 20.0]) + torch.tensor([0.0, 100.0])
+    apart, shared = Normalise(2), Normalise(2)
+    apart.fit(x, shared=False)
+    shared.fit(x, shared=True)
+    out = apart(x, torch.ones(400, 2))
+    torch.testing.assert_close(out.mean((0, 1)), torch.zeros(2), atol=0.05, rtol=0)
+    torch.testing.assert_close(out.std((0, 1)), torch.ones(2), atol=0.05, rtol=0)
+    assert shared.scale[0] == shared.scale[1]
+    assert shared.mean[0] == shared.mean[1]

@@ -78,3 +78,11 @@ def test_an_altered_folder_is_not_even_compared(model, trained, tmp_path):
     (folder / "adapter.onnx").write_bytes(b"x")
     with pytest.raises(manifests.ModelError):
         parity.run(folder, trained)
+
+
+@pytest.mark.parametrize(
+    ("largest", "agreeing", "equal", "kept"),
+    [(1e-5, 1.0, 1.0, True), (2e-4, 1.0, 1.0, False), (1e-5, 0.98, 1.0, False), (1e-5, 1.0, 0.9995, False)],
+)
+def test_each_of_the_three_must_suffice(largest, agreeing, equal, kept):
+    assert parity.keeps(largest, agreeing, equal) == kept

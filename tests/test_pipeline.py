@@ -22,6 +22,8 @@ from edge_agent.assembly import assemble
 from edge_agent.clock import SystemClock
 from edge_agent.errors import ModelError
 from edge_agent.perception import calibration, facts
+from edge_agent.perception import pipeline as pipelines
+from edge_agent.perception.adapter import Reading
 from edge_agent.perception.encoders import Encoder
 from edge_agent.perception.features import local_metres, log_mel
 from edge_agent.perception.pipeline import Pipeline
@@ -182,6 +184,20 @@ def test_an_agent_opens_the_networks_of_its_own_slots_alone(model, tmp_path):
     assert parts.pipeline.perceive(random_model.window(*ALL)).present == ("audio",)
 
 
+def test_a_fact_is_said_in_its_own_unit_and_never_as_minus_nothing():
+    turn = manifests.Fact(name="turn", unit="degrees", decimals=0, reduce="value", scale=57.29578)
+    assert facts.worded(turn, np.array([np.pi / 2])) == "90 degrees"
+    assert facts.worded(turn, np.array([-0.004])) == "0 degrees"
+    way = manifests.Fact(name="way", unit="metres", decimals=2, reduce="norm")
+    assert facts.worded(way, np.array([0.3, -0.4])) == "0.50 metres"
+
+
+def test_what_a_slot_says_of_several_heads_stands_one_after_the_other():
+    manifest = random_model.shared(random_model.WIDE).manifest
+    found = pipelines._columns(manifest, (ACTIVITY, "gaze", EVENT))
+    assert found == {ACTIVITY: slice(0, 5), "gaze": slice(5, 9), EVENT: slice(9, 20)}
+
+
 def test_a_braced_name_that_is_no_fact_is_found():
     assert facts.fill("It is {a}, it was {b}.", {"a": "1 m", "b": "2 m"}) == ("It is 1 m, it was 2 m.", "")
     assert facts.fill("It is {a} {c}.", {"a": "1 m"}) == ("It is 1 m {c}.", "c")
@@ -311,6 +327,16 @@ def test_novelty_is_that_of_the_most_used_encoder(model, pipeline, tmp_path):
     assert (after.known, after.novel) == (False, True)
 
 
+def test_of_two_encoders_the_one_that_weighs_more_tells_how_new_a_window_is(model, pipeline):
+    """With weights of its own: those of the random gates are all alike."""
+    features = pipeline.encode(random_model.window("imu_phone", "imu_watch", seed=3))
+    slots = {s: replace(f, novelty=np.full(1, i, np.float32)) for i, (s, f) in enumerate(features.items())}
+    head = model.manifest.task(ACTIVITY)
+    for weights, novelty in (((0.2, 0.8), 1.0), ((0.8, 0.2), 0.0)):
+        alpha = {ACTIVITY: dict(zip(slots, weights, strict=True))}
+        assert pipeline._novelty(head, Reading(random_model.conditioning(), alpha, {}), slots) == novelty
+
+
 def test_values_that_are_not_finite_are_left_out_and_counted(model):
     pipeline = Pipeline(model.folder)
     window = random_model.window("imu_phone", "audio")
@@ -324,6 +350,9 @@ def test_values_that_are_not_finite_are_left_out_and_counted(model):
 def test_one_simulated_slot_marks_the_percept(pipeline):
     assert not pipeline.perceive(random_model.window("audio")).simulated
     assert pipeline.perceive(random_model.window("audio", simulated=True)).simulated
+    both = random_model.window("audio", "imu_phone")
+    both.slots["audio"] = replace(both.slots["audio"], simulated=True)
+    assert pipeline.perceive(both).simulated
 
 
 def test_a_window_of_another_shape_is_refused(pipeline):

@@ -29,7 +29,7 @@ RESULT = {
             "within_one_sigma": 0.688, "within_two_sigma": 0.951,
         }
     },
-    "conformal": {"scene": {"coverage": 0.9137, "labels": 1.2345}},
+    "conformal": {"scene": {"coverage": 0.9137, "labels": 1.2345, "ece": 0.0456}},
     "gates": {
         "activity_recognition": [
             {"name": "swap-follow", "value": 0.61, "least": 0.9, "passed": False},
@@ -71,12 +71,29 @@ def test_a_row_says_whether_its_windows_are_real():
     assert "| scene | simulated | language model | 0.732 | 0.701 | 400 |" in text
 
 
+def test_every_table_of_windows_says_whether_they_are_real():
+    text = report.markdown(RESULT)
+    for heading in (
+        "### activity_recognition (real)",
+        "| activity_recognition / temperature | real | 0.731 |",
+    ):
+        assert heading in text
+    assert text.count("### activity_recognition (real)") == 2  # its controls and its families
+
+
+def test_a_gate_of_the_whole_model_is_told_with_its_number_and_its_bound():
+    text = report.markdown(RESULT)
+    assert "| swap-follow (worst: activity_recognition) | 0.61 | at least 0.9 | **FAIL** |" in text
+    assert "| bytes of the model's files | 1.235e+06 | at most 6e+07 | PASS |" in text
+    assert "| ESC-10: accuracy by clip over the official folds |  | at least 0.9 | not measured in" in text
+
+
 def test_numbers_stand_beside_their_floor_and_their_sigma_is_checked():
     text = report.markdown(RESULT)
     assert "| gaze | simulated | gaze_estimation | floor | rmse | 3.217 |" in text
     assert "| gaze | simulated | gaze_estimation | fused | rmse | 1.239 |" in text
     assert "| gaze | simulated | gaze_estimation | fused | within one sigma | 0.688 |" in text
-    assert "| scene | 0.914 | 1.23 |" in text
+    assert "| scene | simulated | 0.914 | 1.23 | 0.046 |" in text
 
 
 def test_every_set_says_its_licence_its_split_and_what_others_reached():
@@ -98,7 +115,7 @@ def test_every_set_says_its_licence_its_split_and_what_others_reached():
 def test_a_class_that_was_left_out_has_its_row():
     found = {"set": "sounds", "left_out": "dog", "epochs": 16, "auroc": 0.8765}
     text = report.markdown(RESULT | {"unseen": [found]})
-    assert "| sounds | dog | 16 | 0.876 |" in text or "| sounds | dog | 16 | 0.877 |" in text
+    assert "| sounds | real | dog | 16 | 0.876 |" in text or "| sounds | real | dog | 16 | 0.877 |" in text
 
 
 def test_a_table_is_as_wide_in_every_line():
@@ -116,8 +133,10 @@ def test_a_missed_gate_says_fail_on_its_own_line():
 def test_folds_become_one_row_per_figure():
     folds = {"folds_done": 5, "summary": {"phone": {"fused": {"macro_f1": {"mean": 0.86, "sd": 0.012}}}}}
     text = report.markdown(RESULT | {"folds": folds})
-    assert "| phone | fused | macro f1 | 0.860 ± 0.012 |" in text
+    assert "| phone | real | fused | macro f1 | 0.860 ± 0.012 |" in text
     assert "5 folds" in text
+    assert "micro-ACDNet 96.25 %" in text
+    assert "phone 0.815" in text
 
 
 def test_what_was_not_measured_is_not_invented():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import asdict, replace
 from itertools import product
 from pathlib import Path
@@ -240,6 +241,55 @@ def test_a_head_is_not_trained_where_nothing_can_know() -> None:
         mask = torch.eye(4)[[slot] * 3]
         assert loss_of(mask, known, options) != 0.0
         assert loss_of(mask, known | {head: unknown[head]}, options) == 0.0, head
+
+
+def test_what_was_recorded_together_is_drawn_towards_each_other() -> None:
+    """InfoNCE: least where the phone's rows are each like the watch's row of the same instant."""
+    torch.manual_seed(0)
+    alike = torch.randn(6, 1, 24).expand(-1, 4, -1).clone()
+    apart = alike.clone()
+    apart[:, 1] = alike[:, 1].roll(1, dims=0)
+    everywhere = torch.ones(6, 4)
+    assert th._together(CONFIG, alike, everywhere) < 0.1 < th._together(CONFIG, apart, everywhere)
+    assert th._together(CONFIG, apart, torch.tensor([[1.0, 0, 1, 1]]).expand(6, -1)) == 0.0
+    unknown = {
+        "activity": torch.full((3,), -1), "event": torch.full((3,), -1),
+        "gaze": torch.full((3, 2), float("nan")),
+    }  # fmt: skip
+    losses = [
+        loss_of(torch.ones(3, 4), unknown, HeadsOptions(gate_entropy=0.0, contrast=c)) for c in (0.0, 0.5)
+    ]
+    assert losses[0] == 0.0 < losses[1], "it is part of the loss, and needs no label"
+
+
+def test_what_a_head_sees_is_drawn_towards_the_words_of_its_label() -> None:
+    torch.manual_seed(0)
+    words = th.Words(CONFIG)
+    right = torch.eye(3)
+    seen = words.vectors["activity"].detach()
+    assert words.loss("activity", seen, right).mean() < words.loss("activity", seen.roll(1, 0), right).mean()
+    known = {
+        "activity": torch.tensor([0, 1, 2]), "event": torch.tensor([0, 1, 0]), "gaze": torch.ones(3, 2)
+    }  # fmt: skip
+    alone = torch.eye(4)[[2] * 3]  # sound, with which nothing is recorded together
+    losses = {c: loss_of(alone, known, HeadsOptions(gate_entropy=0.0, contrast=c)) for c in (0.0, 0.5)}
+    assert losses[0.5] > losses[0.0]
+
+
+def test_what_a_head_adds_is_taken_back_where_it_does_harm(trained: tuple[Heads, list[float]]) -> None:
+    heads = copy.deepcopy(trained[0])
+    held_back = [replace(g, split=torch.ones(len(g), dtype=torch.long)) for g in groups(300, seed=70)]
+    found = dict(zip(("motion", "sound", "eyes"), held_back, strict=True))
+    event = [h.name for h in CONFIG.heads].index("event")
+    linear = heads.read[event]
+    assert isinstance(linear, nn.Linear)
+    linear.bias.data += torch.tensor([30.0, -30.0])
+    kept = heads.read[0].weight.clone()
+    assert th.keep_what_helps(heads, found, SCALING) == ["event"]
+    assert not linear.weight.any()
+    assert not linear.bias.any()
+    assert torch.equal(heads.read[0].weight, kept)
+    assert kept.any()
 
 
 def test_targets_are_smoothed_shares_of_what_is_known() -> None:

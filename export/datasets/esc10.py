@@ -34,6 +34,8 @@ INFO = DatasetInfo(
     licence="CC BY 3.0",
     credit="Piczak 2015, ESC: Dataset for Environmental Sound Classification (ESC-10 part)",
     split="the five official folds",
+    reference="accuracy by clip over the official folds: people 95.7 %, random forest 72.7 % (Piczak 2015), "
+    "ACDNet 96.65 %, micro-ACDNet 96.25 % (Mohaimenuzzaman et al. 2023)",
 )  # fmt: skip
 OFFICIAL_LABELS = 10
 """The classes of the set itself: the first ten labels. `silence` is ours and never in a clip score."""

@@ -31,6 +31,8 @@ INFO = DatasetInfo(
     licence="CC BY 4.0",
     credit="Matey-Sanz, Casteleyn, Granell 2022, smartphone and smartwatch human activity recordings",
     split="5 folds by subject: sorted subjects, index modulo 5",
+    reference="macro-F1 of a random forest on statistics of 1 s windows, 5 folds by subject: phone 0.815, "
+    "watch 0.841",
 )
 SLOTS: tuple[str, str] = ("imu_phone", "imu_watch")
 SHIPPED_TEST_SUBJECTS: tuple[str, ...] = ("s01", "s12")
