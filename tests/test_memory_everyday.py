@@ -34,6 +34,11 @@ def parse(question, slots=SLOTS):
         ("how long was he in bed", HowLong, "lying_on_bed"),
         ("has someone fallen asleep", Whether, "lying_on_bed"),
         ("how many times did i get up last night", HowOften, "standing_up"),
+        ("was i on the bed last night", Whether, "lying_on_bed"),
+        ("how long was she on the floor", HowLong, "lying_on_floor"),
+        ("how long was she sitting on the floor", HowLong, "sitting_on_floor"),
+        ("how many hours ago did it rain", LastTime, "rain"),
+        ("in which moment did the dog bark", LastTime, "dog"),
         ("when did he last get out of bed", LastTime, "standing_up"),
     ],
 )

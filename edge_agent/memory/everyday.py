@@ -30,6 +30,11 @@ _FALL = re.compile(
     r"(?: (?:ever|last|first|just))?)"
     r" (?:fall|fell|fallen)\b(?! (?:in|asleep)\b)(?: (?:over|down))?"
 )
+_ON = (
+    r"^(?!.*\b(?:sit|sat|sitting|lie|lying|lay|lain|rest\w*|down|stand\w*|stood|fall\w*|fell)\b)"
+    r"(.*?)\bon the {}\b"
+)
+"""Where nothing tells how somebody is there, lying."""
 _SAID_FOR: tuple[tuple[re.Pattern[str], str, str], ...] = (
     (re.compile(r"\b(?:get|got|gotten|getting) (?:up|out of bed)\b"), "", "stand up"),
     (
@@ -42,6 +47,8 @@ _SAID_FOR: tuple[tuple[re.Pattern[str], str, str], ...] = (
     ),
     (_FALL, r"\1 ", "lie on the floor"),
     (re.compile(r"\bfalls\b"), "", "lie on the floor"),
+    (re.compile(_ON.format("bed")), r"\1", "lie on the bed"),
+    (re.compile(_ON.format("floor")), r"\1", "lie on the floor"),
 )
 """(how people say it, what to keep of it, in the words of a label)."""
 

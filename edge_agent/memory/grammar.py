@@ -42,15 +42,15 @@ _OFTEN = re.compile(
 )
 _LONG = re.compile(r"\b(how long|how much time|how much of the time|since when|for how many)\b")
 _AGO = re.compile(
-    r"\b(how (?:long|much time) (?:ago|(?:(?:is|has) (?:it |passed )?(?:been )?)?since)|most recent|latest"
-    r"|previous)\b"
+    r"\b(how (?:long|much time|many (?:minutes|hours|days))"
+    r" (?:ago|(?:(?:is|has) (?:it |passed )?(?:been )?)?since)|most recent|latest|previous)\b"
 )
 _FIRST = re.compile(r"\bfirst\b|\binitial\b|\bearliest\b|\b(?:start|begin)(?:ning)?\b")
 _BECAME = re.compile(r"\b(?:become|get)\b")
 _LAST = re.compile(r"\blast\b")
 _WHEN = re.compile(
     r"\bwhen\b|\bwhat time\b|\blast (?:time|moment|occasion|instance)\b|\bmost recent|\bat (?:what|which)\b"
-    r"|\bwhich (?:time|hour)\b|\blast (?:heard|saw|read)\b"
+    r"|\bwhich (?:time|hour|moment)\b|\blast (?:heard|saw|read)\b"
 )
 _UNUSUAL = re.compile(
     r"\b(unusual|strange|odd|weird|abnormal|suspicious|out of the (?:ordinary|normal)|out of line|unexpected"
