@@ -197,7 +197,7 @@ def test_english_has_rules_for_all_that_it_names_but_what_the_model_gives():
     given_by_model = {
         "thing", "counted", "place", "fixture", "spent", "start", "sensor", "sound", "some_sound", "noun",
         "heard", "ing_heard", "measured", "measure_question", "manifest_question", "quantity",
-        "adjective", "comparative", "superlative", "measure", "measure_small", "person_base",
+        "adjective", "comparative", "superlative", "measure", "measure_small", "person_base", "state",
         "person_done", "clause_ing", "clause_is", "clause_base", "clause_begin", "clause_done",
         "clause_been", "clause_past", "clause_last", "clause_stopped",
     }  # fmt: skip

@@ -19,6 +19,8 @@ _WHOLE = """
 <opener> = please | tell me | can you tell me | could you tell me | do you know | and | so | hey | /0.5/
     excuse me | /0.3/ hello | /0.3/ okay | /0.2/ well | /0.2/ sorry | /0.2/ thank you and | /0.3/ please tell
     me;
+<manner> = /3/ at all | /3/ again | /2/ yet | much | a lot | too long | ( more | less ) than ( yesterday
+    | last week | usual );
 <tail> = /4/ please | /0.5/ for me | /0.3/ then | /0.3/ again | /0.2/ at all | /0.2/ thanks;
 <asks> = ( can | could | would | /0.5/ will ) you [ /0.4/ please ] ( /4/ tell me | /0.5/ say | /0.5/ let
     me know | /0.4/ check | /0.2/ kindly tell me ) | please ( could | can ) you ( tell me | say );
@@ -26,7 +28,7 @@ _WHOLE = """
     please tell me | /2/ do you know | ( i'd | /0.5/ i would ) like to know | i want to know | /0.7/ i wonder
     | /0.4/ i was wondering | /0.5/ do you happen to know | /0.5/ any idea | /0.4/ ( may | can | could ) i (
     ask | know ) | /0.5/ would you mind telling me | /0.4/ let me know | /0.3/ do you remember | /0.3/ remind
-    me | /0.3/ can you remind me | /0.3/ can you see | /0.2/ kindly tell me | /0.3/ check );
+    me | /0.3/ can you remind me | /0.2/ kindly tell me | /0.3/ check );
 <asks_for> = [ ( can | could | would | /0.5/ will ) you ] [ please ];
 <wh> = if | whether;
 <indirect> = ( tell me | do you know | can you tell me | could you tell me | say ) ( ( if | whether |
@@ -48,19 +50,22 @@ _WHOLE = """
     <fit> ) | /2/ what happened [ <here> ] | what went on | what ( you ( heard | saw | noticed ) | <someone>
     was doing | <whoever> did | i have been doing ) | who was <here> | how many people ( were <here> | there
     were <here> ) | /2/ <measure_told>;
+<opinion> = do you think ( /3/ <clause_is> | /2/ <people> is ( <here> | <place> ) | it is <adjective> |
+    it's <adjective> | i'm <spent> );
 <short> = /2/ any <some_sound> | /2/ anyone <here> | /2/ anybody <here> | <people> <here> | /2/ <noun> |
     /2/ <some_sound> | /0.7/ still <some_sound> | /0.5/ last <noun> | /0.5/ last time <clause_past> | /0.5/
     first <noun> | <measure_short> | /0.5/ how many <some_sound> | /0.5/ how many <clause_short> | /0.5/
     <clause_short> | /0.5/ ( any | how many ) ( alarms | falls ) | /0.5/ anything <odd> | /0.3/ all quiet |
-    /0.3/ any ( sounds | noises | noise | movement ) | /0.3/ room ( empty | occupied ) | /0.3/ still raining
-    | /0.2/ how many people | /0.2/ who's <here> | /0.2/ what's happening | /0.2/ how often | /0.2/ how long
-    | /0.2/ how many times | /0.3/ how much walking | /0.2/ what about <here>;
+    /0.2/ anything to report | /0.3/ the <quantity> | /0.1/ <quantity> <indoors> | /0.3/ any ( sounds |
+    noises | noise | movement ) | /0.3/ room ( empty | occupied ) | /0.3/ still raining | /0.2/ how many
+    people | /0.2/ who's <here> | /0.2/ what's happening | /0.2/ how often | /0.2/ how long | /0.2/ how many
+    times | /0.3/ how much walking | /0.2/ what about <here>;
 <clause_short> = people <here> | people;
-<question> = /6/ [ /0.15/ <opener> ] <past> [ /0.02/ ( at all | again ) ] [ /3/ <time> ] [ /0.03/ <tail>
-    ] | /0.2/ <time> <past> | /4/ [ /0.15/ <opener> ] <ask_now> [ /0.25/ <right_now> ] [ /0.03/ <tail> ] |
-    /1.8/ [ /0.03/ <opener> ] <follow> [ /0.02/ <tail> ] | /0.8/ <frame> <said_now> [ /0.15/ <right_now> ] [
-    /0.03/ <tail> ] | /1.2/ <frame> <said_past> [ /0.03/ at all ] [ /3/ <time> ] [ /0.03/ <tail> ] | /0.3/ (
-    <told_period> | <asks_for> <told_of> ) <period> [ /0.05/ for me ] | /0.7/ <short> [ /0.7/ <time> | /0.3/
-    <right_now> ] [ /0.03/ <tail> ];
+<question> = /6/ [ /0.15/ <opener> ] <past> [ /0.05/ <manner> ] [ /3/ <time> ] [ /0.03/ <tail> ] | /0.2/
+    <time> <past> | /4/ [ /0.15/ <opener> ] <ask_now> [ /0.25/ <right_now> ] [ /0.03/ <tail> ] | /1.8/ [
+    /0.03/ <opener> ] <follow> [ /0.02/ <tail> ] | /0.8/ <frame> <said_now> [ /0.15/ <right_now> ] [ /0.03/
+    <tail> ] | /1.2/ <frame> <said_past> [ /0.03/ at all ] [ /3/ <time> ] [ /0.03/ <tail> ] | /0.3/ (
+    <told_period> | <asks_for> <told_of> ) <period> [ /0.05/ for me ] | /0.2/ <opinion> [ /0.15/ <right_now>
+    ] | /0.7/ <short> [ /0.7/ <time> | /0.3/ <right_now> ] [ /0.03/ <tail> ];
 """
 ENGLISH = TIME + NUMBER + NOW + PAST + _WHOLE

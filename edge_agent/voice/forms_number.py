@@ -22,22 +22,27 @@ NUMBER = """
 <risen> = risen | fallen | gone up | gone down | changed | dropped | increased;
 <rising> = rising | falling | going up | going down | changing | dropping;
 <what_is> = /3/ what's | /3/ what is | /2/ how's | how is | /0.5/ how much is;
-<measure_now> = /4/ what's the <quantity> [ /0.7/ <indoors> | /0.2/ like ] | /4/ what is the [ /0.3/
-    current ] <quantity> [ /0.5/ <indoors> ] | ( how's | how is ) the <quantity> [ /0.3/ <indoors> ] | /6/
-    how <adjective> is it [ /0.7/ <indoors> ] | /5/ is it [ /0.5/ <degree> ] <adjective> [ /0.7/ <indoors> |
-    /0.1/ enough [ <indoors> ] ] | how <adjective> is the ( air | room ) | is the ( air | room ) [ /0.4/
-    <degree> ] ( /4/ <adjective> | good | okay | all right | bad ) [ /0.3/ <indoors> ] | /0.4/ what
-    <quantity> is it | /0.7/ is it <adjective> or <adjective> | /0.7/ is it getting <comparative> | is it
-    <comparative> [ /4/ <than> ] | is the <quantity> ( <rising> | rising or falling | going up or down ) |
-    /0.5/ ( what | how many ) <measure> is it | ( give | tell | show ) me the [ /0.3/ current ] <quantity> |
-    /0.6/ is the <quantity> ( <limit> | okay | normal | high | low | too ( high | low ) ) | /0.5/ is it
-    <limit> | /0.3/ what does it say for the <quantity> | how ( high | low ) is the <quantity> | /0.3/ is the
-    light on | how much <quantity> is there | /0.3/ how much is the <quantity>;
+<measure_now> = /4/ what's the <quantity> [ /0.1/ reading | /0.1/ level | /0.1/ value | /0.1/ and the
+    <quantity> | /0.7/ <indoors> | /0.2/ like ] | /4/ what is the [ /0.3/ current ] <quantity> [ /0.5/
+    <indoors> ] | ( how's | how is ) the <quantity> [ /0.3/ <indoors> ] | /6/ how <adjective> is it [ /0.7/
+    <indoors> ] | /5/ is it [ /0.5/ <degree> ] <adjective> [ /0.7/ <indoors> | /0.1/ enough [ <indoors> ] ] |
+    how <adjective> is the ( air | room ) | is the ( air | room ) [ /0.4/ <degree> ] ( /4/ <adjective> | good
+    | okay | all right | bad ) [ /0.3/ <indoors> ] | /0.4/ what <quantity> is it | /0.7/ is it <adjective> or
+    <adjective> | /0.7/ is it getting <comparative> | is it <comparative> [ /0.3/ now ] [ /4/ <than> ] | is
+    the <quantity> ( <rising> | rising or falling | going up or down ) | /0.5/ ( what | how many ) <measure>
+    is it | ( give | tell | show ) me the [ /0.3/ current ] <quantity> [ /0.1/ and the <quantity> | /0.1/
+    reading | /0.1/ level ] | /0.6/ is the <quantity> ( <limit> | okay | normal | high | low | too ( high |
+    low ) ) | /0.5/ is it <limit> | /0.3/ what does it say for the <quantity> | how ( high | low ) is the
+    <quantity> | /0.3/ is the light on | how much <quantity> is there | /0.3/ how much is the <quantity>;
 <degree> = too | /0.7/ a bit | /0.4/ a little | /0.4/ very | /0.4/ getting | /0.2/ still;
-<indoors> = /2/ in here | in the room | /0.4/ here | /0.3/ inside;
+<indoors> = /2/ in here | in the room | /0.4/ here | /0.3/ inside | /0.3/ in there;
 <measure_past> = /4/ what was the <quantity> | /2/ ( how was the <quantity> | what was the <quantity>
-    like ) | /5/ what ( was | /0.6/ is | /0.3/ were ) the <most> <quantity> | /0.5/ what's the <most>
-    <quantity> | /4/ how <adjective> was it [ /0.4/ <indoors> ] | /4/ how <adjective> did it get [ /0.3/
+    like ) | /5/ what ( was | /0.6/ is | /0.3/ were ) the <most> <quantity> [ /0.1/ we've had | /0.1/ you
+    measured | /0.1/ so far ] | /0.5/ what's the <most> <quantity> [ /0.1/ we've had | /0.1/ so far ] | /0.7/
+    ( what has | what's | how has ) the <quantity> been [ like ] | /0.7/ how <adjective> has it been | /0.7/
+    has it been [ /0.3/ <degree> ] <adjective> | /0.5/ did ( it | the <quantity> ) stay ( above | below |
+    under ) <amount> | /0.3/ how is the <quantity> compared ( to | with ) ( yesterday | this morning | last
+    week ) | /4/ how <adjective> was it [ /0.4/ <indoors> ] | /4/ how <adjective> did it get [ /0.3/
     <indoors> ] | how ( high | low ) did the <quantity> ( go | get ) | what was the <superlative> it ( got |
     was ) | when was it ( <superlative> | /0.4/ <adjective> ) | when was the <quantity> ( highest | lowest |
     at its ( highest | lowest ) ) | /2/ was ( /4/ it | the room | the air ) [ /0.4/ <degree> ] <adjective> [

@@ -8,7 +8,7 @@ TIME = """
     nineteen;
 <tens> = twenty | thirty | forty | fifty;
 <number> = /4/ <ones> | /2/ <teens> | /2/ ( ten | fifteen | twenty | thirty | forty five ) | <tens> [
-    <ones> ] | /0.2/ sixty | /0.2/ ninety | /0.4/ twenty four | /0.5/ a couple of | /0.5/ a few;
+    <ones> ] | /0.2/ sixty | /0.2/ ninety | /0.4/ twenty four | /0.05/ a couple of | /0.05/ a few;
 <unit> = /4/ minutes | /4/ hours | /0.5/ seconds | days | /0.5/ weeks;
 <hour> = <ones> | ten | eleven | twelve;
 <half> = a_m | p_m;
@@ -37,10 +37,10 @@ TIME = """
     morning | /0.2/ all ( day | night ) long | /0.2/ the <part> before [ /2/ last ] | /0.2/ yesterday at
     night;
 <recent> = ( /4/ in | over | during | within | for | /0.3/ of ) the ( /3/ last | past ) ( /4/ <number>
-    <unit> | minute | /2/ hour | [ half ] an hour | half hour | day | week | few ( minutes | hours | days ) |
-    /0.2/ couple of <unit> );
+    <unit> | minute | /2/ hour | [ half ] an hour | half hour | day | week | /1.5/ few ( minutes | hours |
+    days ) | /0.2/ couple of <unit> );
 <ago> = /2/ <number> <unit> ago | ( an hour | half an hour | a minute | a moment | a while | a week ) ago
-    | /0.2/ about an hour ago;
+    | /0.2/ about an hour ago | /0.7/ ( a couple of | a few ) <unit> ago;
 <since> = [ /0.05/ ever ] since ( /4/ <clock> | yesterday [ <part> ] | this ( morning | afternoon ) |
     last ( night | week ) | <meal> | <weekday> | <number> <unit> ago | then | /0.3/ the weekend | /0.3/ the
     morning | /0.3/ <clock> ( this <part> | yesterday ) );

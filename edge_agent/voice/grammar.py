@@ -78,7 +78,9 @@ def _about_labels(lexicon: Lexicon, known: Container[str]) -> dict[str, str]:
     sounds = _any(_each(things.one for things in heard))
     places = _each(labels_said.places(head, label, lexicon) for head, label in labels)
     fixtures = [place.partition(" ")[2] for place in places]
-    parts = _parts(c for h, la in labels for c in labels_said.clauses(h, la, lexicon, known))
+    parts = _parts(
+        (c, "like" in h.readout) for h, la in labels for c in labels_said.clauses(h, la, lexicon, known)
+    )
     person = parts.get(labels_said.SOMEONE, {})
     usual = {**parts, labels_said.SOMEONE: _with_everyday(person, labels)} if person else parts
     heard_parts = {s: group for s, group in parts.items() if re.match(r"\( the \| a", s) or s == "it"}
@@ -95,6 +97,7 @@ def _about_labels(lexicon: Lexicon, known: Container[str]) -> dict[str, str]:
         "heard": _clauses(heard_parts, "{s} ( {ing} )", "{s} ( {base} )"),
         "ing_heard": _any(_each(group["ing"] for group in heard_parts.values())),
         "spent": own.get("ing", ""),
+        "state": _any(_each(g["ing"] for s, g in parts.items() if s.startswith("the "))),
         "person_base": own.get("base", ""),
         "person_done": own.get("done", ""),
         "clause_ing": _clauses(usual, "{s} [ /0.12/ <last> | /0.06/ still ] ( {ing} ) [ /0.02/ <here> ]"),
@@ -113,16 +116,18 @@ Parts = dict[str, dict[str, dict[str, None]]]
 """Subject -> form of the verb -> the ways to say it."""
 
 
-def _parts(clauses: Iterable[labels_said.Clause]) -> Parts:
+def _parts(clauses: Iterable[tuple[labels_said.Clause, bool]]) -> Parts:
+    """Of (clause, whether it is heard): what is heard of a person is little, and asked about as often."""
     parts: Parts = defaultdict(lambda: defaultdict(dict))
-    for clause in clauses:
+    for clause, heard in clauses:
         group = parts[clause.subject]
-        group["ing"][clause.ing] = None
-        group["be" if not clause.base else "past"][clause.past or clause.ing] = None
+        weight = "/4/ " if heard and clause.subject == labels_said.SOMEONE else ""
+        group["ing"][weight + clause.ing] = None
+        group["be" if not clause.base else "past"][weight + (clause.past or clause.ing)] = None
         if clause.base:
-            group["base"][clause.base] = None
+            group["base"][weight + clause.base] = None
         if clause.done:
-            group["done"][clause.done] = None
+            group["done"][weight + clause.done] = None
     return dict(parts)
 
 
@@ -130,7 +135,7 @@ def _with_everyday(
     person: dict[str, dict[str, None]], labels: Iterable[tuple[TaskHead, str]]
 ) -> dict[str, dict[str, None]]:
     """What a person does, and what people call it besides."""
-    others = _parts(c for _, label in labels for c in labels_said.everyday(label))
+    others = _parts((c, False) for _, label in labels for c in labels_said.everyday(label))
     more = others.get(labels_said.SOMEONE, {})
     return {kind: {**person.get(kind, {}), **more.get(kind, {})} for kind in {**person, **more}}
 

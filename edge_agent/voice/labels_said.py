@@ -53,7 +53,7 @@ _EVERYDAY = {
     ),
     "floor": (
         Clause(SOMEONE, "on the floor", "fall", "fell", "fallen"),
-        Clause(SOMEONE, "lying down", "fall over", "fell over", "fallen over"),
+        Clause(SOMEONE, "on the floor", "fall over", "fell over", "fallen over"),
     ),
     "toilet": (
         Clause(SOMEONE, "on the toilet", "go to the toilet", "went to the toilet", "been to the toilet"),
@@ -62,7 +62,6 @@ _EVERYDAY = {
     "(seated|sitting)": (Clause(SOMEONE, "sitting", "sit", "sat", "sat"),),
     "standing": (Clause(SOMEONE, "standing", "stand", "stood", "stood"),),
     "walking": (Clause(SOMEONE, "walking around", "walk around", "walked around", "walked around"),),
-    "sneeze": (Clause(SOMEONE, "sneezing", "sneeze", "sneezed", "sneezed"),),
 }
 """Part of a label's name -> other words for it; those that the ask path cannot place it refuses in words."""
 
