@@ -61,11 +61,11 @@ _WHOLE = """
     people | /0.2/ who's <here> | /0.2/ what's happening | /0.2/ how often | /0.2/ how long | /0.2/ how many
     times | /0.3/ how much walking | /0.2/ what about <here>;
 <clause_short> = people <here> | people;
-<question> = /6/ [ /0.15/ <opener> ] <past> [ /0.05/ <manner> ] [ /3/ <time> ] [ /0.03/ <tail> ] | /0.2/
-    <time> <past> | /4/ [ /0.15/ <opener> ] <ask_now> [ /0.25/ <right_now> ] [ /0.03/ <tail> ] | /1.8/ [
-    /0.03/ <opener> ] <follow> [ /0.02/ <tail> ] | /0.8/ <frame> <said_now> [ /0.15/ <right_now> ] [ /0.03/
-    <tail> ] | /1.2/ <frame> <said_past> [ /0.03/ at all ] [ /3/ <time> ] [ /0.03/ <tail> ] | /0.3/ (
-    <told_period> | <asks_for> <told_of> ) <period> [ /0.05/ for me ] | /0.2/ <opinion> [ /0.15/ <right_now>
-    ] | /0.7/ <short> [ /0.7/ <time> | /0.3/ <right_now> ] [ /0.03/ <tail> ];
+<question> = /6/ [ /0.15/ <opener> ] <past> [ /3/ <time> ] [ /0.03/ <tail> ] | /0.2/ <time> <past> | /4/
+    [ /0.15/ <opener> ] <ask_now> [ /0.25/ <right_now> ] [ /0.03/ <tail> ] | /1.8/ [ /0.03/ <opener> ]
+    <follow> [ /0.02/ <tail> ] | /0.8/ <frame> <said_now> [ /0.15/ <right_now> ] [ /0.03/ <tail> ] | /1.2/
+    <frame> <said_past> [ /0.03/ at all ] [ /3/ <time> ] [ /0.03/ <tail> ] | /0.3/ ( <told_period> |
+    <asks_for> <told_of> ) <period> [ /0.05/ for me ] | /0.2/ <opinion> [ /0.15/ <right_now> ] | /0.7/
+    <short> [ /0.7/ <time> | /0.3/ <right_now> ] [ /0.03/ <tail> ];
 """
 ENGLISH = TIME + NUMBER + NOW + PAST + _WHOLE

@@ -107,6 +107,6 @@ PAST = """
     | online | down ) | /0.2/ did you lose ( any data | the connection ) | /0.3/ how long has <sensor> been
     <fit> | /0.2/ was there a gap in the data | /0.3/ ( was there | did you have | did you get ) [ any ] data
     from <sensor> | /0.2/ when did you last ( have data from | hear from ) <sensor>;
-<past> = /5/ <whether> | /3/ <how_often> | /4/ <how_long> | /5/ <when> | /5/ <told> | /2/ <unusual> | /2/
-    <data> | /0.5/ <indirect> | /3/ <measure_past>;
+<past> = /5/ <whether> [ /0.05/ <manner> ] | /3/ <how_often> | /4/ <how_long> | /5/ <when> | /5/ <told> |
+    /2/ <unusual> | /2/ <data> | /0.5/ <indirect> | /3/ <measure_past>;
 """
