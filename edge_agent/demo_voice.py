@@ -122,9 +122,10 @@ def _converse(console: Console, room: Room, settings: Mqtt, out: Path) -> int:
         heard.until("voice/state", lambda body: body["state"] == "waiting")
         heard.until("percept/main", lambda body: bool(body["tasks"]))
         heard.during(_PERCEIVED_S)
-        with room.recording() as recording, Sender(settings, NODE, new_id(time.time_ns())) as sender:
+        with Sender(settings, NODE, new_id(time.time_ns())) as sender:
             sender.order("talk", {}, identity=new_id(time.time_ns()), timeout_s=_PATIENCE_S)
-            heard.until("voice/state", lambda body: body["state"] == "listening")
+        heard.until("voice/state", lambda body: body["state"] == "listening")
+        with room.recording() as recording:  # from here on: the chime is no part of the answer
             console.print(f'asked aloud:    "{QUESTION}?"')
             shutil.copyfile(room.say(QUESTION), out / QUESTION_FILE)
             reply = heard.until("answer/", lambda body: bool(body.get("asked")))

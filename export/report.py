@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from statistics import fmean, stdev
 from typing import Any
 
 from export import curve_rows
@@ -23,7 +25,9 @@ PROTOCOL = (
 SETS = (
     "Every set over (at most five of) its folds, a network trained anew for each with one fixed recipe. Sets "
     "of licence class B or C are only scored; no weight that has seen them is shipped. Random forest: 100 "
-    "trees on statistics of each channel, at most 6000 training windows. One seed."
+    "trees on statistics of each channel, at most 6000 training windows. ± is the standard deviation over "
+    "the folds; where there are several seeds the means are over them too, and the last column says how far "
+    "their means are apart (standard deviation)."
 )
 UNSEEN = (
     "A class is left out of training and met at test time: AUROC of the novelty that ships in telling it "
@@ -145,24 +149,36 @@ def _numbers(found: dict[str, dict[str, Any]]) -> str:
 
 
 def _sets(sets: Sequence[Any]) -> str:
+    """A row for each figure of a study, its seeds together."""
     if not sets:
         return "Not measured in this run."
+    studies: dict[str, list[Any]] = defaultdict(list)
+    for result in sets:
+        studies[result["study"]].append(result)
     rows = [
         (
-            s["study"], s["set"], s["task"], s["kind"], s["licence_class"], reader.replace("_", " "),
-            figure.replace("_", " "), f"{f['mean']:.3f} ± {f['sd']:.3f}",
+            name, seeds[0]["set"], seeds[0]["task"], seeds[0]["kind"], seeds[0]["licence_class"],
+            reader.replace("_", " "), figure.replace("_", " "),
+            *_spread([seed["summary"][reader][figure] for seed in seeds]),
         )
-        for s in sets
-        for reader, figures in s["summary"].items()
-        for figure, f in figures.items()
+        for name, seeds in studies.items()
+        for reader, figures in seeds[0]["summary"].items()
+        for figure in figures
     ]  # fmt: skip
-    head = ("study", "set", "task", "data", "licence class", "reader", "figure", "mean ± sd")
+    head = ("study", "set", "task", "data", "licence class", "reader", "figure", "mean ± sd", "seeds: sd")
     others = [
         f"- {s['set']}: {s['reference']} (split there and here may differ; ours: {s['split']})"
-        for s in sets
+        for s, *_ in studies.values()
         if s["reference"]
     ]
     return f"{SETS}\n\n{table(head, rows)}\n\nWhat others reported:\n\n" + "\n".join(others)
+
+
+def _spread(seeds: Sequence[dict[str, float]]) -> tuple[str, str]:
+    """The mean and the deviation over folds of what each seed gave, and how far the seeds are apart."""
+    means = [seed["mean"] for seed in seeds]
+    over_folds = f"{fmean(means):.3f} ± {fmean(seed['sd'] for seed in seeds):.3f}"
+    return over_folds, f"{len(seeds)}: {stdev(means):.3f}" if len(seeds) > 1 else "1"
 
 
 def _unseen(found: Any) -> str:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,6 +67,15 @@ def shipped_model() -> Path:
     if not (folder / "manifest.json").is_file():
         pytest.skip("models/iotlm-7m is not here yet")
     return folder
+
+
+@pytest.fixture(scope="session")
+def network() -> Any:
+    """The speech network, loaded once."""
+    pytest.importorskip("moonshine_voice", reason="pip install 'iotlm-edge[voice]'")
+    from edge_agent.voice.speech_network import SpeechNetwork
+
+    return SpeechNetwork()
 
 
 @pytest.fixture(scope="session")

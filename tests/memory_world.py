@@ -6,7 +6,8 @@ import csv
 import itertools
 import os
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +17,11 @@ import pytest
 
 from edge_agent.clock import ManualClock
 from edge_agent.manifest import AdapterSpec, File, LanguageSpec, Manifest, Slot, TaskHead
+from edge_agent.memory.lexicon import Lexicon
 from edge_agent.memory.notes import note_of
+from edge_agent.memory.queries import Queries
+from edge_agent.memory.recall import Recall
+from edge_agent.memory.spells import Hold
 from edge_agent.memory.store import Store
 from edge_agent.types import Conditioning, Percept, TaskPercept
 
@@ -24,6 +29,8 @@ DATA = Path(os.environ.get("EDGE_AGENT_DATA", Path(__file__).parents[2] / "share
 S = 1_000_000_000
 ZONE = ZoneInfo("Europe/Brussels")
 NOTHING = Conditioning(None, None)  # type: ignore[arg-type]  # nobody words these percepts
+GAP_NS, JOIN_NS, HOLD_NS = 180 * S, 120 * S, 60 * S
+"""Of a day that is read once a minute."""
 SLOTS = ("imu_watch", "audio", "air", "room")
 HEADS = {
     "activity_recognition": (
@@ -81,6 +88,31 @@ def manifest() -> Manifest:
         ),
         data=(), files=dict.fromkeys(("a", "l", "e"), file),
     )  # fmt: skip
+
+
+@dataclass
+class World(LocalTime):
+    """Somebody who remembers `day` and can be asked, with the naive reader beside."""
+
+    day: list[Moment]
+    recall: Recall
+    store: Store
+    now_ns: int
+
+    def expected(self, head: str, labels: Iterable[str], span: tuple[int, int]) -> list[Stretch]:
+        return stretches(self.day, head, labels, span, GAP_NS, JOIN_NS, HOLD_NS)
+
+
+@contextmanager
+def remembering(day: list[Moment], folder: Path) -> Iterator[World]:
+    """Two seconds after the end of a day."""
+    clock, words = ManualClock(7 * S, day[0].wall_ns - 107 * S), manifest()
+    store = Store(folder / "m.sqlite", clock, max_gap_s=GAP_NS / S)
+    remember(store, clock, day, words)
+    clock.advance(2.0)
+    recall = Recall(Queries(store, words, Hold(JOIN_NS, HOLD_NS)), Lexicon(words, SLOTS), ZONE, clock)
+    yield World(day, recall, store, clock.wall_ns())
+    store.close()
 
 
 def _slot(name: str) -> Slot:

@@ -248,15 +248,37 @@ def test_broken_images_are_counted_and_skipped(tmp_path):
     assert (sensor.health.errors, sensor.health.lost) == (3, 3)
 
 
-@pytest.mark.parametrize("what", ["nothing", "no_video.avi", "empty", "all_broken"])
+@pytest.mark.parametrize("what", ["no_video.avi", "all_broken"])
 def test_what_holds_no_frame_is_a_wrong_configuration(tmp_path, what):
     (tmp_path / "no_video.avi").write_bytes(b"hello" * 100)
-    (tmp_path / "empty").mkdir()
     (tmp_path / "all_broken").mkdir()
     (tmp_path / "all_broken" / "a.png").write_bytes(b"hello")
     with pytest.raises(ConfigurationError, match=what) as caught:
         play(tmp_path / what)
     assert caught.value.key == "source"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("nothing", "no such file or folder"), ("stick", "no image in it")]
+)
+def test_a_folder_that_is_not_there_yet_is_reported_and_waited_for(tmp_path, name, said):
+    """Nor is one that is still empty, as the place is where a stick will be mounted."""
+    (tmp_path / "stick").mkdir()
+    sensor, stop = camera(str(tmp_path / name)), threading.Event()
+    taken = []
+    thread = threading.Thread(target=lambda: taken.extend(itertools.islice(sensor.chunks(stop), 2)))
+    thread.start()
+    try:
+        wait_for(lambda: said in sensor.health.reason, what="the report")
+        assert sensor.health.state is SensorState.OFFLINE
+        assert "plugged in" in sensor.health.reason
+        write_images(tmp_path / name, range(3))
+        wait_for(lambda: len(taken) == 2, what="images")
+    finally:
+        stop.set()
+        thread.join(10)
+    assert not thread.is_alive()
+    assert sensor.health.reconnects == 0
 
 
 def test_a_folder_that_goes_away_while_it_is_played_is_reported_and_waited_for(tmp_path):

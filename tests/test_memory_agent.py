@@ -6,14 +6,24 @@ import json
 import signal
 import subprocess
 import sys
+import time
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from agent_process import NODE, AgentProcess, board, configuration
 from conftest import ROOT, Mosquitto, wait_for
 from listening import Listener
 
+from edge_agent import cli, config
+from edge_agent.assembly import assemble
+from edge_agent.clock import ManualClock, SystemClock
 from edge_agent.memory.database import EVER_NS, Database, Rows
+from edge_agent.memory.notes import Event, Kind, Note
+from edge_agent.memory.store import Store
+
+S = 1_000_000_000
 
 
 def edge_agent(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -75,6 +85,35 @@ def test_typed_spoken_and_sent_questions_go_one_way():
     assert [name for name, text in sources.items() if "recall.answer(" in text] == ["wording.py"]
     assert [name for name, text in sources.items() if "language.ask(" in text] == ["wording.py"]
     assert [name for name, text in sources.items() if "language.write(" in text] == ["wording.py"]
+
+
+def test_erased_is_what_came_since_the_time_that_was_named(tmp_path: Path, random_model: Path, capsys):
+    file = configuration(tmp_path, random_model, 1)
+    clock = ManualClock(S, time.time_ns() - 3601 * S)
+    store = Store(tmp_path / "state" / "memory.sqlite", clock)
+    for ago_min in (60, 30, 10, 5):
+        clock.advance((time.time_ns() - ago_min * 60 * S - clock.wall_ns()) / S)
+        store.event(Event(f"{ago_min} minutes ago", clock.monotonic_ns(), "sound", "dog", None, 0.9))
+        store.observe(Note(clock.monotonic_ns(), ago_min, {"sound": (Kind("sound", "dog"), 0.9)}))
+    store.close()
+    assert cli.main(["memory", "erase", "-c", str(file), "--since", "ten minutes ago"]) == 0
+    assert "forgotten" in capsys.readouterr().out
+    beside = Database(tmp_path / "state" / "memory.sqlite")
+    told = [event.id for event in beside.events(-EVER_NS, EVER_NS)]
+    beside.close()
+    assert told == ["60 minutes ago", "30 minutes ago"]
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "America/Los_Angeles"])
+def test_today_is_the_day_of_the_configured_place(tmp_path: Path, random_model: Path, zone: str):
+    file = configuration(tmp_path, random_model, 1)
+    file.write_text(file.read_text() + f"[memory]\ntime_zone = '{zone}'\n")
+    recall = assemble(config.load(file), SystemClock()).recall
+    assert recall is not None
+    answer = recall.answer("was the microphone working today?", "me")
+    assert answer is not None
+    start = datetime.fromisoformat(str(answer.evidence[0]["start_utc"])).astimezone(ZoneInfo(zone))
+    assert (start.hour, start.minute, start.second) == (0, 0, 0)
 
 
 def test_nothing_to_look_at_and_no_time_are_clear_errors(tmp_path: Path):

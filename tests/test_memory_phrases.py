@@ -61,6 +61,7 @@ CASES = [
     ("Europe/Berlin", PLAIN, "since this morning", "2026-06-17T05:00", PLAIN),
     ("Europe/Berlin", PLAIN, "since monday", "2026-06-15T00:00", PLAIN),
     ("Europe/Berlin", PLAIN, "on monday", "2026-06-15T00:00", "2026-06-16T00:00"),
+    ("Europe/Berlin", PLAIN, "on wednesday", "2026-06-17T00:00", PLAIN),
     ("Europe/Berlin", PLAIN, "last wednesday", "2026-06-10T00:00", "2026-06-11T00:00"),
     ("Europe/Berlin", PLAIN, "the day before yesterday", "2026-06-15T00:00", "2026-06-16T00:00"),
     ("Europe/Berlin", PLAIN, "this week", "2026-06-15T00:00", PLAIN),

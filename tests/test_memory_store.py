@@ -266,6 +266,24 @@ def test_it_forgets_what_is_too_old_but_not_while_the_clock_was_just_set(tmp_pat
     assert [label for _, label, _, _ in everything(store.read)] == ["silence"]
 
 
+def test_a_clock_that_was_set_wrong_for_less_than_an_hour_costs_no_memory(tmp_path: Path):
+    clock = SetClock()
+    store = Store(tmp_path / "m.sqlite", clock, Bounds(keep_days=1))
+    play(store, clock, ["dog"] * 3)
+    store.close()
+    clock = SetClock(wall_ns=WALL + 60 * S)
+    store = Store(tmp_path / "m.sqlite", clock, Bounds(keep_days=1))
+    play(store, clock, ["rain"] * 3)
+    clock.set_wall(WALL + YEAR_S * S)
+    play(store, clock, (SOUNDS[i % 2] for i in range(2500)))  # so many that the bounds are looked after
+    assert everything(store.read)[0][3] < WALL + 60 * S
+    clock.set_wall(WALL + 2000 * S)
+    clock.advance(4000)
+    play(store, clock, (SOUNDS[i % 2] for i in range(1500)))
+    assert everything(store.read)[0][3] < WALL + 60 * S
+    store.close()
+
+
 def test_erased_is_erased_also_while_the_agent_goes_on(tmp_path: Path):
     path = tmp_path / "m.sqlite"
     clock = SetClock()
@@ -288,6 +306,38 @@ def test_erased_is_erased_also_while_the_agent_goes_on(tmp_path: Path):
     store.close()
     assert b"dog" in path.read_bytes()  # as the name of a kind, not as something that happened
     assert sqlite3.connect(path).execute("SELECT count(*) FROM interval").fetchone() == (0,)
+
+
+def test_what_is_erased_is_nowhere_in_the_files_and_they_are_its_users_alone(tmp_path: Path):
+    path, clock = tmp_path / "m.sqlite", SetClock()
+    store = Store(path, clock)
+    play(store, clock, ["dog"] * 3)
+    store.event(Event("once-upon-a-time", clock.monotonic_ns(), "sound", "dog", None, 0.9))
+    store.flush()
+    files = [path, path.with_name("m.sqlite-wal")]
+    assert [file.stat().st_mode & 0o077 for file in files] == [0, 0]
+    store.close()  # the log goes into the file
+    assert b"once-upon-a-time" in path.read_bytes()
+    store = Store(path, clock)
+    assert erase(store.read) > 0
+    assert not any(b"once-upon-a-time" in file.read_bytes() for file in files)
+    play(store, clock, ["dog"] * 3)
+    store.event(Event("once-more", clock.monotonic_ns(), "sound", "dog", None, 0.9))
+    assert any(b"once-more" in file.read_bytes() for file in files)
+    erase(store.read)
+    assert not any(b"once-more" in file.read_bytes() for file in files)
+    store.close()
+
+
+def test_events_that_are_too_old_are_forgotten_too(tmp_path: Path):
+    clock = SetClock()
+    store = Store(tmp_path / "m.sqlite", clock, Bounds(keep_days=1))
+    store.event(Event("old", clock.monotonic_ns(), "sound", "dog", None, 0.9))
+    clock.advance(2 * 86_400)
+    store.event(Event("new", clock.monotonic_ns(), "sound", "dog", None, 0.9))
+    play(store, clock, ["dog"])
+    assert [event.id for event in store.read.events(-EVER_NS, EVER_NS)] == ["new"]
+    store.close()
 
 
 def test_a_disk_that_takes_nothing_at_the_end_is_told_and_holds_nobody_up(tmp_path: Path, caplog):

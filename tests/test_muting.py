@@ -23,7 +23,10 @@ from test_runtime import SCRIPTED, Scripted
 from edge_agent import config
 from edge_agent.assembly import MakeSensors, assemble
 from edge_agent.clock import ManualClock, SystemClock
+from edge_agent.delivery.commands import Commands
+from edge_agent.delivery.message import Incoming
 from edge_agent.muting import Either, Muting, UnknownSensorError
+from edge_agent.orders import Orders
 from edge_agent.runtime import Agent
 from edge_agent.stages import Acquisition
 from edge_agent.types import Chunk, SensorState
@@ -273,6 +276,44 @@ def test_an_agent_goes_on_without_the_sensor_that_is_muted(shipped_model: Path, 
         assert [sensor.starts for sensor in sensors] == [0, 0]
         running.mute("watch", on=False)
         wait_for(lambda: running.inference.latest.present == ("imu_watch",), what="the return")
+
+
+class Slow(Device):
+    """Is closed only when its driver lets go of it."""
+
+    def mute(self, *, on: bool) -> None:
+        pass
+
+
+def test_who_mutes_hears_that_it_is_closed_when_it_is_and_not_before(shipped_model: Path, tmp_path: Path):
+    clock, mic = ManualClock(10**9), Slow()
+    file = configuration(tmp_path, shipped_model, free_port(), sensors=SCRIPTED)
+    parts = assemble(config.load(file), clock)
+    sensors = Muting({"mic": mic}, clock, tmp_path / "muted.json", streams={})
+    commands = Commands(parts.topics, ("mute",), clock)
+    orders = Orders(parts, commands, lambda _: None, sensors, Reports(), None)
+
+    def told(identity: str) -> list[bool]:
+        return [json.loads(m.payload)["mute"]["closed"] for m in orders.due() if m.topic.endswith(identity)]
+
+    for identity, closes in (("a1", True), ("a2", False)):
+        body = json.dumps({"id": identity, "sensor": "mic", "muted": True}).encode()
+        assert orders.on_command(Incoming(f"{NODE}/cmd/mute", body)) == []
+        assert told(identity) == []
+        clock.advance(4.9)
+        assert told(identity) == []
+        mic.muted = closes
+        clock.advance(0.2)
+        assert told(identity) == [closes]
+        mic.muted = False
+
+
+class Reports:
+    def status(self) -> dict[str, object]:
+        return {}
+
+    def snapshot(self) -> dict[str, object]:
+        return {}
 
 
 def opened(path: str) -> int:

@@ -20,18 +20,13 @@ pytest.importorskip("tokenizers")
 
 from conftest import ROOT
 from memory_checks import invented
-from memory_world import SLOTS, ZONE, S, generated_days, manifest, remember
-from test_memory_questions import DIALOGS, GAP_NS, HOLD_NS, JOIN_NS, World, questions
+from memory_world import ZONE, S, World, generated_days, remembering
+from test_memory_questions import DIALOGS, questions
 from test_train_language import made_up
 
 from edge_agent.clock import ManualClock
 from edge_agent.delivery.backoff import FullJitter
 from edge_agent.memory.forms import CAUTION, FORMS
-from edge_agent.memory.lexicon import Lexicon
-from edge_agent.memory.queries import Queries
-from edge_agent.memory.recall import Recall
-from edge_agent.memory.spells import Hold
-from edge_agent.memory.store import Store
 from edge_agent.memory.telling import Said, by_model, forms, grammar, objection, prompt
 from edge_agent.perception.answer import Answers
 from edge_agent.perception.client import LanguageClient
@@ -188,14 +183,8 @@ def percept() -> Percept:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory) -> Iterator[World]:
     day = generated_days(int(datetime(2026, 3, 27, 18, tzinfo=UTC).timestamp()) * S, seed=4)
-    clock = ManualClock(7 * S, day[0].wall_ns - 107 * S)
-    store = Store(tmp_path_factory.mktemp("memory") / "m.sqlite", clock, max_gap_s=GAP_NS / S)
-    words = manifest()
-    remember(store, clock, day, words)
-    clock.advance(2.0)
-    recall = Recall(Queries(store, words, Hold(JOIN_NS, HOLD_NS)), Lexicon(words, SLOTS), ZONE, clock)
-    yield World(day, recall, store, clock.wall_ns())
-    store.close()
+    with remembering(day, tmp_path_factory.mktemp("memory")) as made:
+        yield made
 
 
 def test_what_the_shipped_model_words_has_no_number_of_its_own(world, client, percept):

@@ -86,9 +86,13 @@ def test_every_set_says_its_licence_its_split_and_what_others_reached():
         "reference": "Somebody: 0.9", "summary": {"random_forest": {"macro_f1": {"mean": 0.812, "sd": 0.03}}},
     }  # fmt: skip
     text = report.markdown(RESULT | {"sets": [one]})
-    assert "| touch-set | touch | real | C | random forest | macro f1 | 0.812 ± 0.030 |" in text
+    assert "| touch-set | touch | real | C | random forest | macro f1 | 0.812 ± 0.030 | 1 |" in text
     assert "Somebody: 0.9" in text
     assert "by person" in text
+    other = one | {"summary": {"random_forest": {"macro_f1": {"mean": 0.852, "sd": 0.05}}}}
+    both = report.markdown(RESULT | {"sets": [one, other]})
+    assert "| C | random forest | macro f1 | 0.832 ± 0.040 | 2: 0.028 |" in both
+    assert both.count("Somebody: 0.9") == 1
 
 
 def test_a_class_that_was_left_out_has_its_row():

@@ -8,8 +8,9 @@ import re
 import pytest
 
 from edge_agent.memory.forms import CAUTION, FORMS
-from edge_agent.memory.telling import Said, forms, objection, pieces, places, prompt
+from edge_agent.memory.telling import Said, by_model, forms, objection, pieces, places, prompt
 from edge_agent.perception.answer import numbers_in
+from edge_agent.perception.dialog import Written
 from edge_agent.perception.facts import fill
 from edge_agent.perception.prompt import normalise_question
 
@@ -70,6 +71,24 @@ def test_what_is_left_out_added_twice_or_of_another_kind_is_objected_to(kind: st
     same_facts = [f for f in foreign if sorted(places(f)) == sorted(facts.facts)]
     # "Not {when}: {what}." is right of each kind that has it; a form of this kind alone is not of another.
     assert all(objection(form, facts) for form in same_facts)
+
+
+@pytest.mark.parametrize(
+    ("written", "why"),
+    [
+        (Written("I have read it 7 times.", "", 5.0), "in no form"),
+        (Written("", "the language model is busy", 0.0), "busy"),
+        (Written("Not {when}: {what}.", "", 5.0), ""),
+    ],
+)
+def test_what_does_not_pass_is_said_in_the_words_of_the_rules(written: Written, why: str):
+    facts = {"what": '"I hear rain falling"', "when": "yesterday"}
+    told = by_model(Said("none", facts), "rain yesterday?", lambda _prompt, _grammar: written)
+    assert why in told.objection
+    if why:
+        assert (told.by, told.text) == ("rules", 'I did not read "I hear rain falling" yesterday.')
+    else:
+        assert (told.by, told.text) == ("lm", 'Not yesterday: "I hear rain falling".')
 
 
 def test_a_caution_that_is_due_must_be_said():

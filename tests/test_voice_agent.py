@@ -8,7 +8,7 @@ import pytest
 from agent_process import NODE, AgentProcess, configuration
 from conftest import Mosquitto, wait_for
 from listening import Listener
-from voice_rig import room
+from voice_rig import SPOKEN, alike, overheard, room
 
 from edge_agent.demo_room import Room
 
@@ -72,26 +72,28 @@ def test_it_is_asked_and_answers_aloud_and_muted_it_has_no_microphone(
     ):
         asked = Asked(tmp_path, here, listener)
         asked.now("waiting")
-        with here.recording() as recording:
-            asked.here.say("hey computer")
-            a_question_is_answered(asked)
-            wait_for(lambda: recording.spoken_s() > 1.0, LONG_S, "the answer, aloud")
+        asked.here.say("hey computer")
+        a_question_is_answered(asked)
         it_is_told_to_stop(asked)
         muted_it_is_deaf(asked)
         it_is_unplugged_and_back(asked)
         code, _ = agent.end()
         assert code == 0
         assert listener.validate()["voice"] > 10
-        assert not list(tmp_path.rglob("*.wav")) or [p.name for p in tmp_path.rglob("*.wav")] == ["said.wav"]
+        assert {path.name for path in tmp_path.rglob("*.wav")} == {"said.wav", "answer.wav"}, "both are ours"
 
 
 def a_question_is_answered(asked: Asked) -> None:
     asked.now("listening")
     assert asked.light() == "1"
-    asked.here.say("what do you hear")
-    answer = asked.listener.wait(f"{NODE}/answer", lambda body: body.get("asked"), LONG_S)
-    assert answer["question"] == "what do you hear"
-    asked.now("waiting")
+    with asked.here.recording() as recording:
+        asked.here.say("what do you hear")
+        answer = asked.listener.wait(f"{NODE}/answer", lambda body: body.get("asked"), LONG_S)
+        assert answer["question"] == "what do you hear"
+        asked.now("waiting")
+    file = asked.folder / "answer.wav"
+    recording.save(file)
+    assert alike(overheard(file), str(answer["text"])) > SPOKEN
     assert asked.light() == "0"
     story = states(asked.listener)
     begin = story.index("chiming")

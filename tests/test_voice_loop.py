@@ -36,7 +36,7 @@ class Phrase:
     """A phrase that is a loudness."""
 
     def __init__(self, value: float) -> None:
-        self.value, self.fed, self.broken = value, 0, False
+        self.value, self.fed, self.resets, self.broken = value, 0, 0, False
 
     def feed(self, samples: np.ndarray) -> bool:
         if self.broken:
@@ -44,7 +44,8 @@ class Phrase:
         self.fed += len(samples)
         return bool(np.isclose(samples, self.value).any())
 
-    def reset(self) -> None: ...
+    def reset(self) -> None:
+        self.resets += 1
 
 
 @dataclass
@@ -241,6 +242,39 @@ def test_what_was_not_understood_is_said(event: Event | None, detail: str, said:
     assert rig.world.details[-1] == detail
 
 
+def test_what_hangs_holds_it_up_no_longer_than_its_deadline():
+    """A loudspeaker at the chime, whoever answers, a loudspeaker at the answer: none of them ever reports."""
+    rig = Rig(answer_s=20.0)
+    rig.loop.talk()
+    rig.loop.step()
+    rig.clock.advance(1.9)
+    rig.loop.step()
+    assert rig.state is State.CHIMING
+    rig.clock.advance(0.2)
+    rig.loop.step()
+    assert rig.state is State.LISTENING
+    rig.sound(QUIET, 0.4)
+    rig.sound(SPEECH, 1.0)
+    rig.sound(QUIET, 1.0)
+    rig.loop.happened(Event.HEARD, 1, "what do you hear")
+    rig.loop.step()
+    rig.clock.advance(29.9)
+    rig.loop.step()
+    assert rig.state is State.THINKING
+    rig.clock.advance(0.2)
+    rig.loop.step()
+    assert rig.state is State.SPEAKING
+    assert rig.world.said[-1] == TOO_LATE
+    hushed = rig.world.hushed
+    rig.clock.advance(20.1)
+    rig.loop.step()
+    assert rig.state is State.SETTLING
+    assert rig.world.hushed == hushed + 1
+    rig.clock.advance(0.4)
+    rig.loop.step()
+    assert rig.state is State.WAITING
+
+
 def test_too_many_questions_wait():
     rig = Rig()
     rig.world.room = False
@@ -301,6 +335,21 @@ def test_muting_ends_everything_and_what_was_said_is_forgotten(moment: str):
     rig.until_listening()
     rig.sound(QUIET, 6.1)
     assert len(rig.world.taken) == (moment == "until_speaking")
+
+
+def test_muted_it_keeps_no_sound():
+    rig = Rig()
+    rig.until_listening()
+    rig.sound(QUIET, 0.4)
+    rig.sound(SPEECH, 1.0)
+    assert rig.state is State.HEARING
+    assert len(rig.loop._utterance.samples) > 0
+    forgotten = rig.wake.resets
+    rig.health.state = SensorState.MUTED
+    rig.loop.step()
+    assert rig.state is State.MUTED
+    assert len(rig.loop._utterance.samples) == 0
+    assert rig.wake.resets == forgotten + 1
 
 
 def test_a_lost_microphone_is_said_and_its_return_too():

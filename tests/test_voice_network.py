@@ -11,30 +11,22 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from voice_rig import MODEL, SLOTS, needs_espeak, spoken
 
 pytest.importorskip("moonshine_voice")
 pytest.importorskip("pocketsphinx")
 
-from edge_agent import manifest as manifests
 from edge_agent.errors import VoiceError
 from edge_agent.voice import beam, speech_network
-from edge_agent.voice.beam import Beam
+from edge_agent.voice.beam import Beam, Sentence
 from edge_agent.voice.grammar import make_grammar
 from edge_agent.voice.ngrams import WordOrder, arpa
 from edge_agent.voice.pieces import Pieces, Spelling, written_forms
 from edge_agent.voice.sense import Sense
-from edge_agent.voice.speech_network import SpeechNetwork
+from edge_agent.voice.speech_network import END, SpeechNetwork
+from edge_agent.voice.transcribers import moonshine
 from edge_agent.voice.transcribers.moonshine import MoonshineTranscriber
 from edge_agent.voice.types import RATE_HZ
-
-MODEL = manifests.read(Path(__file__).parent.parent / "models" / "iotlm-7m")
-SLOTS = ("imu_watch", "audio", "air", "thermal", "room")
-needs_espeak = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
-
-
-@pytest.fixture(scope="module")
-def network():
-    return SpeechNetwork()
 
 
 @pytest.fixture
@@ -45,12 +37,6 @@ def pieces():
 @pytest.fixture
 def spelling():
     return _vocabulary()[1]
-
-
-def spoken(text: str, voice: str = "en-us") -> np.ndarray:
-    from benchmarks import voice_sound
-
-    return voice_sound.spoken(text, voice, 150)
 
 
 # -- its files ----------------------------------------------------------------------------------------------
@@ -91,6 +77,7 @@ def test_without_its_package_it_says_what_to_install(monkeypatch):
 # -- pieces of words ----------------------------------------------------------------------------------------
 
 
+@settings(deadline=None)  # the first word waits for the vocabulary
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\u2581 \n"), min_size=1, max_size=12))
 def test_pieces_of_a_word_are_the_word(word):
     pieces, spelling = _vocabulary()
@@ -189,6 +176,13 @@ def test_every_history_has_one_word_after_it(sentences):
 # -- what is heard ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("seconds", [9.0, 9.5, 12.6, 61.0])
+def test_it_listens_as_long_as_a_question_may_last(network, seconds):
+    sound, said, likely = network.listen(np.zeros(round(seconds * RATE_HZ), np.float32))
+    assert np.isfinite(likely).all()
+    assert len(network.go_on(sound, [(said, END)])) == 1
+
+
 @needs_espeak
 def test_words_that_no_question_has_are_heard_as_well(network):
     made = MoonshineTranscriber(network, make_grammar(MODEL, SLOTS))
@@ -219,6 +213,30 @@ def test_a_sentence_is_not_ended_in_its_middle(network):
     assert found[0].text == "what happened in the last five minutes"
     short = next(sentence for sentence in found if sentence.text == "what happened")
     assert short.penalty > 10
+
+
+def test_a_sentence_of_the_grammar_is_worth_more_than_one_like_it(network):
+    made = MoonshineTranscriber(network, make_grammar(MODEL, SLOTS))
+    was, what = (Sentence((word, "anyone", "in", "the", "room"), -5, -20) for word in ("was", "what"))
+    assert made._worth(was) >= made._worth(what) + moonshine.FORESEEN
+
+
+@needs_espeak
+def test_what_is_heard_badly_is_listened_to_once_more_and_slower(network, monkeypatch):
+    made = MoonshineTranscriber(network, make_grammar(MODEL, SLOTS))
+    lengths, search = [], made._beam.search
+
+    def noted(samples):
+        lengths.append(len(samples))
+        return search(samples)
+
+    monkeypatch.setattr(made._beam, "search", noted)
+    sound = spoken("what happened in the last five minutes")
+    made.transcribe(sound)
+    noise = np.random.default_rng(1).normal(0, 0.1, len(sound)).astype(np.float32)
+    made.transcribe(sound + noise)
+    assert len(lengths) == 3
+    assert lengths[2] == pytest.approx(1.1 * lengths[1], rel=0.01)
 
 
 @settings(max_examples=20, deadline=None)

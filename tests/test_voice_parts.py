@@ -13,13 +13,15 @@ from conftest import wait_for
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge_agent.clock import ManualClock
 from edge_agent.errors import SensorError, VoiceError
 from edge_agent.voice import kept as keeping
 from edge_agent.voice.chime import chime
 from edge_agent.voice.kept import KeptAudio
 from edge_agent.voice.led import Led
-from edge_agent.voice.machine import Event
+from edge_agent.voice.machine import Event, State, Transition
 from edge_agent.voice.mouth import Mouth, at_rate
+from edge_agent.voice.status import Counts, Status
 from edge_agent.voice.utterance import Gate, Utterance
 
 RATE_HZ = 16_000
@@ -256,6 +258,17 @@ def test_questions_are_kept_as_wav_for_this_user_and_the_oldest_go(
     with wave.open(str(folder / "e.wav")) as file:
         assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (16_000, 1, 2)
         assert np.frombuffer(file.readframes(3), "<i2").tolist() == [0, 16383, -32767]
+
+
+@pytest.mark.parametrize("state", State)
+def test_what_is_published_says_whether_the_microphone_may_be_open(state: State):
+    status = Status(ManualClock(5), lambda: Counts(answered=3, restarts=1))
+    body = status.message(Transition(State.WAITING, state, Event.LOST, 7, 4), "unplugged")
+    assert body["microphone_open"] == (state not in {State.MUTED, State.OFFLINE})
+    assert (body["state"], body["previous"], body["turn"]) == (state, "waiting", 7)
+    assert body["reason"] == "microphone lost: unplugged"
+    assert (body["answered"], body["recogniser_restarts"]) == (3, 1)
+    assert body["recent"][-1]["state"] == state
 
 
 def test_a_disk_that_takes_nothing_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture):

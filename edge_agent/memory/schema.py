@@ -74,6 +74,8 @@ def open_file(path: Path) -> sqlite3.Connection:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
+    path.touch()
+    path.chmod(0o600)  # before it is opened: SQLite gives its log the mode that the file has then
     # Shared by threads, one at a time: the store has a lock. Transactions are begun by hand.
     connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
     try:
@@ -98,5 +100,4 @@ def _connect(path: Path) -> sqlite3.Connection:
     except BaseException:
         connection.close()
         raise
-    path.chmod(0o600)
     return connection

@@ -89,7 +89,7 @@ class CameraSensor:
         """The camera or the file was lost: the next chunk is a reconnection."""
 
     def chunks(self, stop: threading.Event) -> Iterator[Chunk]:
-        """See types.Sensor. Raises ConfigurationError for a file or folder in which there is no image.
+        """See types.Sensor. Raises ConfigurationError for a file or images that cannot be decoded.
 
         Opening a camera may outlast a stop by a second: the driver cannot be interrupted while it starts.
         """
@@ -172,7 +172,7 @@ class CameraSensor:
         if path.is_dir():
             return round(NS_PER_S / self._rate_hz), self._images(path)
         if not path.is_file():
-            raise self._unusable("there is no such file or folder")
+            raise self._missing("there is no such file or folder")
         cv2 = self._cv2
         capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
         if not capture.isOpened():
@@ -185,7 +185,9 @@ class CameraSensor:
         try:
             paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
         except OSError as error:
-            raise self._unusable(error.strerror or str(error)) from error
+            raise self._missing(error.strerror or str(error)) from error
+        if not paths:  # as the place is where a stick will be mounted
+            raise self._missing(f"there is no image in it ({', '.join(sorted(IMAGE_SUFFIXES))})")
         for i, path in enumerate(paths):
             yield round(i * NS_PER_S / self._rate_hz), partial(self._read_image, path)
 
@@ -229,16 +231,17 @@ class CameraSensor:
         self._lost += frames
         self.health.lost += frames
 
+    def _missing(self, why: str) -> SensorError:
+        """It may be on a stick or a network drive, and come back."""
+        return SensorError(f"cannot play {self._source}: {why}", hint="is it plugged in, and the path right?")
+
     def _unusable(self, why: str) -> ConfigurationError | SensorError:
-        """At the start it is a wrong setting; later the file went away, and may come back."""
+        """What is there at the start is a wrong setting; later it was damaged, and may be whole again."""
         said = f"cannot play {self._source}: {why}"
         if self.health.samples:
             return SensorError(said)
         return ConfigurationError(
-            said,
-            key="source",
-            hint="a camera is a number or a path in /dev; a folder holds "
-            + ", ".join(sorted(IMAGE_SUFFIXES)),
+            said, key="source", hint="it takes images, videos that OpenCV reads, and cameras (0, /dev/video0)"
         )
 
     def _set(self, state: SensorState, reason: str) -> None:

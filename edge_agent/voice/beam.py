@@ -91,7 +91,7 @@ class _Next:
 
     def __init__(self, likely: Float32, ends: list[int]) -> None:
         self.likely = likely
-        several = np.argpartition(-likely, UNKNOWN_TRIED + len(ends))[: UNKNOWN_TRIED + len(ends)]
+        several = np.flatnonzero(likely > likely.max() - BEHIND)  # no other can be held
         ordered = several[np.argsort(-likely[several])].tolist()
         self.likeliest = [piece for piece in ordered if piece not in ends][:UNKNOWN_TRIED]
         self.end = float(np.logaddexp.reduce(likely[ends]))
@@ -102,7 +102,8 @@ class _Next:
     @property
     def early(self) -> float:
         """What a sentence that ends here has to pay."""
-        return EARLY_WEIGHT * max(0.0, self[self.likeliest[0]] - self.end - EARLY)
+        other = self[self.likeliest[0]] if self.likeliest else -np.inf
+        return EARLY_WEIGHT * max(0.0, other - self.end - EARLY)
 
 
 class Beam:

@@ -191,6 +191,7 @@ class VoiceLoop:
         self._show(on=step.after in INDICATED)
         self._around.tell(step, detail)
         work = {
+            State.MUTED: self._wait,
             State.WAITING: self._wait,
             State.CHIMING: self._chime,
             State.LISTENING: self._begin,
@@ -206,6 +207,7 @@ class VoiceLoop:
             self._around.light.show(on=on)
 
     def _wait(self, step: Transition) -> None:
+        """Forget all sound: it begins anew, or, muted, must not keep any."""
         if step.before is State.WAITING and self._gate.open:
             return  # the phrase may just be spoken
         self._gate.reset()

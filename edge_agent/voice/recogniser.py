@@ -28,8 +28,9 @@ from edge_agent.voice.types import Heard
 MODULE = "edge_agent.voice.recogniser_main"
 LOAD_S = 240.0
 """It takes seconds, but minutes while all else on a small machine starts as well."""
-FEED_S = 1.0
-"""For a piece of sound to be looked through for a phrase; it takes a tenth of the time that it lasts."""
+FEED_S = 3.0
+"""For a piece of sound to be looked through for a phrase: a tenth of the time that it lasts, but a second and
+more where ten programs want the processor; to end it and load it again would take longer."""
 SEND_S = 2
 MAX_REPLY_BYTES = 65_536
 MAX_SAMPLES = 120 * 16_000

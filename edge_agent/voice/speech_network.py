@@ -31,8 +31,9 @@ _SHA256 = {
 }
 _SHAPE = (8, 0, 36)
 """Heads, pieces so far, width of a head."""
-_TOGETHER = 4
-"""Sentences in one run: what is remembered of the sound is in each of them once, 3 MB for six seconds."""
+_MOST_BYTES = 24_000_000
+"""What the sentences of one run may remember of the sound: each of them 3 MB for six seconds, once. A run
+unpacks the weights anew, so that three with four sentences each take twice as long as one with twelve."""
 _LEAST = round(0.2 * RATE_HZ)
 
 
@@ -42,6 +43,16 @@ class Sound:
 
     hidden: Float32
     remembered: dict[str, Float32]
+
+    @property
+    def most_together(self) -> int:
+        """Sentences in one run."""
+        return max(1, _MOST_BYTES // sum(array.nbytes for array in self.remembered.values()))
+
+    def times(self, n: int) -> Sound:
+        """The same for each of n sentences."""
+        repeated = {name: np.repeat(array, n, axis=0) for name, array in self.remembered.items()}
+        return Sound(np.repeat(self.hidden, n, axis=0), repeated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +89,16 @@ class SpeechNetwork:
     def go_on(self, sound: Sound, sentences: list[tuple[Said, int]]) -> list[tuple[Said, Float32]]:
         """Each sentence with one more piece, and (pieces,) the log probabilities of what comes then."""
         results: list[tuple[Said, Float32]] = []
-        for i in range(0, len(sentences), _TOGETHER):
-            several = sentences[i : i + _TOGETHER]
-            n = len(several)
-            past = {name: np.repeat(of_sound, n, axis=0) for name, of_sound in sound.remembered.items()}
-            for name in self._past:
-                if name not in past:
-                    past[name] = np.concatenate([said.remembered[name] for said, _ in several])
+        most = sound.most_together
+        for i in range(0, len(sentences), most):
+            several = sentences[i : i + most]
+            heard = sound.times(len(several))
+            own = set(self._past) - heard.remembered.keys()
+            said = {name: np.concatenate([said.remembered[name] for said, _ in several]) for name in own}
             pieces = np.array([piece for _, piece in several])
-            found = self._run(np.repeat(sound.hidden, n, axis=0), pieces, past, first=False)
+            found = self._run(heard.hidden, pieces, heard.remembered | said, first=False)
             likely = _log_softmax(found["logits"][:, -1])
-            results += [(self._said(found, k), likely[k]) for k in range(n)]
+            results += [(self._said(found, k), likely[k]) for k in range(len(several))]
         return results
 
     def _run(
@@ -96,7 +106,8 @@ class SpeechNetwork:
     ) -> dict[str, Float32]:
         feeds: dict[str, Any] = {
             "input_ids": pieces[:, None], "encoder_hidden_states": hidden,
-            "encoder_attention_mask": np.ones(hidden.shape[:2], np.int64),
+            # Of the samples, not of the frames: it takes every 384th, and one stands for all.
+            "encoder_attention_mask": np.ones((len(hidden), 1), np.int64),
             "use_cache_branch": np.array([not first]), **past,
         }  # fmt: skip
         return dict(zip(self._outputs, self._decoder.run(self._outputs, feeds), strict=True))

@@ -6,6 +6,9 @@ import ctypes
 import math
 import random
 
+import numpy as np
+import soxr
+
 from edge_agent.errors import VoiceError
 from edge_agent.types import Float32
 from edge_agent.voice.beam import Beam, Sentence
@@ -18,10 +21,15 @@ from edge_agent.voice.written import written
 SENTENCES = 30_000
 SENSIBLE = 2.0
 """How much a sentence that can be answered is worth, in the scale of its score."""
+FORESEEN = 3.0
+"""The same of one that the grammar has."""
 TRIED = 12
 """The likeliest sentences among which one is looked for that makes sense."""
 UNSURE = 0.12
 """Geometric mean of the probability of a word, below which it is better to ask again."""
+UNHEARD = 0.7
+"""The same, below which it is listened to once more, slowed down: other sentences come to mind then."""
+SLOWER = 1.1
 _LEAST_S = 0.3
 _SEED = 6
 
@@ -34,7 +42,7 @@ class MoonshineTranscriber:
         rng = random.Random(_SEED)
         order = WordOrder(grammar.rules.say(rng) for _ in range(SENTENCES))
         self._beam: Beam | None = Beam(network or SpeechNetwork(), order)
-        self._sense = grammar.sense
+        self._rules, self._sense = grammar.rules, grammar.sense
         _give_back_memory()
 
     def transcribe(self, samples: Float32) -> Heard:
@@ -43,20 +51,33 @@ class MoonshineTranscriber:
             raise VoiceError("the recogniser was closed")
         if len(samples) < _LEAST_S * RATE_HZ or not samples.any():
             return Heard("", 0.0)
-        found = self._beam.search(samples)[:TRIED]
+        best = self._best(self._beam, samples)
         _give_back_memory()
-        if not found:
-            return Heard("", 0.0)
-        best = max(found, key=self._worth)
-        confidence = math.exp(min(0.0, best.heard / (len(best.words) + 1)))
-        return Heard(written(best.text) if confidence >= UNSURE else "", confidence)
+        sure = _confidence(best)
+        return Heard(written(best.text) if best and sure >= UNSURE else "", sure)
+
+    def _best(self, beam: Beam, samples: Float32) -> Sentence | None:
+        """Of what comes to mind at one speed or, in doubt, at two; None where nothing does."""
+        found = beam.search(samples)[:TRIED]
+        best = max(found, key=self._worth, default=None)
+        if _confidence(best) >= UNHEARD:
+            return best
+        slower = soxr.resample(samples, RATE_HZ, SLOWER * RATE_HZ).astype(np.float32, copy=False)
+        found += beam.search(slower)[:TRIED]
+        return max(found, key=self._worth, default=None)
 
     def close(self) -> None:
         """Free the model."""
         self._beam = None
 
     def _worth(self, sentence: Sentence) -> float:
-        return sentence.score + SENSIBLE * self._sense.of(written(sentence.text))
+        foreseen = FORESEEN * self._rules.accepts(sentence.text)
+        return sentence.score + SENSIBLE * self._sense.of(written(sentence.text)) + foreseen
+
+
+def _confidence(sentence: Sentence | None) -> float:
+    """The geometric mean of the probability of its words; 0 for none."""
+    return math.exp(min(0.0, sentence.heard / (len(sentence.words) + 1))) if sentence else 0.0
 
 
 def _give_back_memory() -> None:
