@@ -16,7 +16,10 @@ _ONES = (
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
     "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
 )  # fmt: skip
-_TENS = {"twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "ninety": 90}
+_TENS = {
+    "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80,
+    "ninety": 90,
+}  # fmt: skip
 _OTHER = {
     "a couple of": 2, "couple of": 2, "a few": 3, "few": 3, "several": 3, "an": 1, "a": 1, "half an": 0.5,
     "half a": 0.5,
@@ -36,9 +39,10 @@ NUMBERS: dict[str, float] = {
 NUMBER = r"(?:\d+(?:\.\d+)?|" + "|".join(sorted(map(re.escape, NUMBERS), key=len, reverse=True)) + ")"
 _HOUR = r"(?:[01]?\d|2[0-3]|" + "|".join(_ONES[1:13]) + ")"
 _MINUTE = r"(?:thirty|fifteen|forty[ -]five|ten|twenty|forty|fifty)"
+_PAST_TO = r"(?:(?:a )?quarter|five|ten|twenty[ -]five|twenty|fifteen|thirty|forty[ -]five|forty|fifty)"
 CLOCK = (
     rf"(?:{'|'.join(name for name in _NAMED if name != 'work')}"  # "at work" is a place
-    rf"|(?:half past|(?:a )?quarter (?:past|to)) {_HOUR}|{_HOUR}[:.][0-5]\d(?![\d:])"
+    rf"|(?:half(?: past)?|{_PAST_TO} (?:past|to)) {_HOUR}|{_HOUR}[:.][0-5]\d(?![\d:])"
     rf"|{_HOUR} {_MINUTE}\b|{_HOUR}(?: o'?clock)?)(?: ?(?:a\.?m|p\.?m)\b\.?)?"
 )
 """An hour of the day: "two", "14:30", "half past two", "2 pm", "noon", "lunch"."""
@@ -65,8 +69,10 @@ def clock_times(text: str) -> list[time]:
 
 def _hour_and_minute(said: str) -> tuple[int, int, bool]:
     """(hour, minute, whether it is of a clock of 24 hours)."""
-    if found := re.fullmatch(rf"(half|(?:a )?quarter) (past|to) ({_HOUR})", said):
-        hour, minute = int(number(found[3])), 30 if found[1] == "half" else 15
+    if found := re.fullmatch(rf"half(?: past)? ({_HOUR})", said):
+        return int(number(found[1])), 30, False
+    if found := re.fullmatch(rf"({_PAST_TO}) (past|to) ({_HOUR})", said):
+        hour, minute = int(number(found[3])), 15 if "quarter" in found[1] else int(number(found[1]))
         return (hour, minute, False) if found[2] == "past" else ((hour - 1) % 12 or 12, 60 - minute, False)
     hour_word, _, minute_word = re.sub(r"[:.]", " ", said, count=1).partition(" ")
     certain = len(hour_word) == 2 and hour_word.startswith("0")

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 
-from edge_agent.memory import number_grammar, phrases
+from edge_agent.memory import everyday, number_grammar, phrases
 from edge_agent.memory.clock_words import day_bounds_ns, local
 from edge_agent.memory.database import EVER_NS
 from edge_agent.memory.days import PhraseError
@@ -42,15 +42,15 @@ _OFTEN = re.compile(
 )
 _LONG = re.compile(r"\b(how long|how much time|how much of the time|since when|for how many)\b")
 _AGO = re.compile(
-    r"\b(how (?:long|much time) (?:ago|(?:(?:is|has) (?:it |passed )?(?:been )?)?since)|most recent|latest"
-    r"|previous)\b"
+    r"\b(how (?:long|much time|many (?:minutes|hours|days))"
+    r" (?:ago|(?:(?:is|has) (?:it |passed )?(?:been )?)?since)|most recent|latest|previous)\b"
 )
 _FIRST = re.compile(r"\bfirst\b|\binitial\b|\bearliest\b|\b(?:start|begin)(?:ning)?\b")
 _BECAME = re.compile(r"\b(?:become|get)\b")
 _LAST = re.compile(r"\blast\b")
 _WHEN = re.compile(
     r"\bwhen\b|\bwhat time\b|\blast (?:time|moment|occasion|instance)\b|\bmost recent|\bat (?:what|which)\b"
-    r"|\bwhich (?:time|hour)\b|\blast (?:heard|saw|read)\b"
+    r"|\bwhich (?:time|hour|moment)\b|\blast (?:heard|saw|read)\b"
 )
 _UNUSUAL = re.compile(
     r"\b(unusual|strange|odd|weird|abnormal|suspicious|out of the (?:ordinary|normal)|out of line|unexpected"
@@ -65,7 +65,8 @@ _DATA = re.compile(
     r"|interrupt\w*|signal|crash\w*|die|died|(?:been|was|were|stay\w*|turned|switched|go|went) (?:on|off))\b"
 )
 _SMALL_TALK = re.compile(
-    r"\b(good (morning|afternoon|evening|night|day)|have a|see you|how are you|are you well|nice day)\b"
+    r"\b(good (morning|afternoon|evening|night|day)|have a (?:good|nice|great|lovely)|see you"
+    r"|how are you|are you well|nice day)\b"
 )
 _HOW_KNOWN = re.compile(r"how (do|did|can|could) (you|it)\b")
 _POLAR = re.compile(r"((and|so) )?(tell me (if|whether)|was|were|did|has|have|had|is|are|any|ever)\b")
@@ -127,14 +128,16 @@ class Grammar:
         asked = normalise_question(question)
         if _SMALL_TALK.search(asked) or _HOW_KNOWN.match(asked):
             return None
-        asked = _THROUGH.sub("tell me", _POSSESSIVE.sub(r"\1", asked))
+        asked = everyday.unframed(_THROUGH.sub("tell me", _POSSESSIVE.sub(r"\1", asked)))
         asked, limit = self.numbers.without_limit(asked)
         try:
             when = phrases.find(asked, now_ns, self.zone)
         except PhraseError as error:
             return Refused(str(error), "no such time")
         rest = when.rest if when else asked
-        query: Query | Measured | Refused | None = self._query(rest, when, now_ns)
+        past = when is not None or _PAST.search(rest) is not None or everyday.tells_of_past(rest)
+        rest = everyday.plain(rest, self.lexicon)
+        query: Query | Measured | Refused | None = self._query(rest, when, now_ns, past=past)
         if not isinstance(query, Unusual | Availability) and (limit or self._is_of_number(rest)):
             found = self.numbers.parse(rest, when, lambda: self.span(when, now_ns), limit)
             if isinstance(found, str):
@@ -185,8 +188,9 @@ class Grammar:
             return Span(-EVER_NS, now_ns, open=True)
         return Span(day_bounds_ns(local(now_ns, self.zone).date(), self.zone)[0], now_ns)
 
-    def _query(self, rest: str, when: phrases.TimePhrase | None, now_ns: int) -> Query | Refused | None:
-        past = when is not None or _PAST.search(rest) is not None
+    def _query(
+        self, rest: str, when: phrases.TimePhrase | None, now_ns: int, *, past: bool
+    ) -> Query | Refused | None:
         if past and _WHY.match(rest):
             target = self.lexicon.target(rest)
             return Whether(target, self.span(when, now_ns), why=True) if target else self._unknown()

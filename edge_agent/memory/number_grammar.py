@@ -83,7 +83,7 @@ class NumberGrammar:
         """The number that a question is about; of several facts of one head the one whose ending it has."""
         for device, measures in _DEVICES.items():
             asked = asked.replace(device, measures)
-        fitting = [n for n in self.numbers if concerns(asked, (*n.words, *_most(n.words), n.name))]
+        fitting = [n for n in self.numbers if concerns(asked, (*n.words, *superlatives(n.words), n.name))]
         ending = [n for n in fitting if any(e and re.search(rf"\b{e}", asked) for e in n.endings)]
         return next(iter(ending or fitting), None)
 
@@ -143,6 +143,6 @@ class NumberGrammar:
         return frozenset((*own, *(word for word, unit in _UNITS.items() if unit in own)))
 
 
-def _most(words: tuple[str, ...]) -> list[str]:
+def superlatives(words: tuple[str, ...]) -> list[str]:
     """The superlatives: "warmest" where "warmer" is a word for it."""
     return [f"{word.removesuffix('er')}est" for word in words if word.endswith("er")]

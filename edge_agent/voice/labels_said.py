@@ -41,6 +41,31 @@ class Clause:
     done: str = ""
 
 
+_EVERYDAY = {
+    "shower": (
+        Clause(SOMEONE, "having a shower", "have a shower", "had a shower", "had a shower"),
+        Clause(SOMEONE, "in the shower", "take a shower", "took a shower", "taken a shower"),
+    ),
+    "bed": (
+        Clause(SOMEONE, "in bed", "go to bed", "went to bed", "gone to bed"),
+        Clause(SOMEONE, "asleep", "sleep", "slept", "slept"),
+        Clause(SOMEONE, "on the bed", "get out of bed", "got out of bed", "got out of bed"),
+    ),
+    "floor": (
+        Clause(SOMEONE, "on the floor", "fall", "fell", "fallen"),
+        Clause(SOMEONE, "on the floor", "fall over", "fell over", "fallen over"),
+    ),
+    "toilet": (
+        Clause(SOMEONE, "on the toilet", "go to the toilet", "went to the toilet", "been to the toilet"),
+    ),
+    "standing_up": (Clause(SOMEONE, "getting up", "get up", "got up", "got up"),),
+    "(seated|sitting)": (Clause(SOMEONE, "sitting", "sit", "sat", "sat"),),
+    "standing": (Clause(SOMEONE, "standing", "stand", "stood", "stood"),),
+    "walking": (Clause(SOMEONE, "walking around", "walk around", "walked around", "walked around"),),
+}
+"""Part of a label's name -> other words for it; those that the ask path cannot place it refuses in words."""
+
+
 @dataclass(frozen=True, slots=True)
 class Things:
     """`one` goes with an article ("dog"), `some` without ("dogs", "barking")."""
@@ -82,6 +107,13 @@ def things(head: TaskHead, label: str, lexicon: Lexicon, known: Container[str]) 
     asked = "did you hear" if _HEARD in readout else "was there"
     meant = [tuple(t for t in kind if _meant(head, label, lexicon, f"{asked} {t}")) for kind in (one, some)]
     return Things(*meant)
+
+
+def everyday(label: str) -> Iterator[Clause]:
+    """What people say for a label that has another name."""
+    for named, clauses_of in _EVERYDAY.items():
+        if re.search(rf"(^|_){named}(_|$)", label):
+            yield from clauses_of
 
 
 def places(head: TaskHead, label: str, lexicon: Lexicon) -> list[str]:

@@ -27,7 +27,7 @@ _NUMBERS = (
     "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
 )  # fmt: skip
 _DIGITS = {word: str(number) for number, word in enumerate(_NUMBERS, start=2)}
-_LETTERS = {"a_m": ("a.m.", "am"), "p_m": ("p.m.", "pm")}
+_LETTERS = {"a_m": ("a.m.", "am"), "p_m": ("p.m.", "pm"), "co2": ("CO2", "co2")}
 
 
 @dataclass(slots=True)

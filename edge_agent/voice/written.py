@@ -18,18 +18,52 @@ _DATE = re.compile(
     rf"\b(?P<day>{_ORDINAL})(?= of (?:{_MONTHS})\b)|\b(?:{_MONTHS})(?: the)? (?P<late>{_ORDINAL})\b"
 )
 
+_ONES = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_TEENS = (
+    "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen",
+    "nineteen",
+)  # fmt: skip
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_VALUES = {word: value for value, word in enumerate((*_ONES, *_TEENS), start=1)} | {
+    f"{ten} {one}".strip(): 10 * tens + ones
+    for tens, ten in enumerate(_TENS, start=2)
+    for ones, one in enumerate(("", *_ONES))
+}
+_SMALL = "|".join(sorted(_VALUES, key=len, reverse=True))
+_LARGE = re.compile(
+    rf"\b(?:(?P<thousands>a|{_SMALL}) thousand(?: (?P<more>{_SMALL}) hundred)?"
+    rf"|(?P<hundreds>a|{_SMALL}) hundred)"
+    rf"(?:(?: and)? (?P<rest>{_SMALL})\b(?! (?:hundred|thousand)))?"
+)
+_LIMIT = re.compile(
+    r"\b(above|over|below|under|(?:more|less|higher|lower|warmer|colder) than|at least|exceed|reach|hit)"
+    rf" ({_SMALL})\b(?! (?:minutes?|hours?|days?|weeks?|seconds?|persons?|people|times)\b)"
+)
+
 
 def written(spoken: str) -> str:
     """The text in lower case without punctuation, "the third of march" as "the 3rd of march".
 
-    Hours keep their colon, and numbers their words: the ask path reads both.
+    Hours keep their colon. Hundreds and what is compared with are digits: "above 20", "over 1200"; other
+    numbers keep their words, which the ask path reads too.
     """
     text = spoken.lower().replace("’", "'").replace("a_m", "am").replace("p_m", "pm")
     text = re.sub(r"\b([ap])\.\s?m\b\.?", r"\1m", text)
     text = re.sub(r"\bo ?'? ?clock\b", "o'clock", text)
+    text = re.sub(r"\bc\.? ?o\.? ?(?:two|2)\b", "co2", text).replace("parts per million", "ppm")
     text = re.sub(r"(?<!\d)[:.](?!\d)|(?<=\d)[:.](?!\d)|(?<!\d)[:.](?=\d)|[^\w\s':.-]", " ", text)
     text = re.sub(r"\s+", " ", text).strip(" '-")
+    text = _LIMIT.sub(lambda found: f"{found[1]} {_VALUES[found[2]]}", _LARGE.sub(_large, text))
     return _DATE.sub(_in_digits, text)
+
+
+def _large(found: re.Match[str]) -> str:
+    hundreds = _value(found["hundreds"] or found["more"])
+    return str(1000 * _value(found["thousands"]) + 100 * hundreds + _value(found["rest"]))
+
+
+def _value(word: str | None) -> int:
+    return 1 if word == "a" else _VALUES[word] if word else 0
 
 
 def _in_digits(found: re.Match[str]) -> str:
