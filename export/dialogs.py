@@ -27,6 +27,8 @@ IDENTITY = " I cannot tell who it is. My sensors do not identify people."
 MEDICAL = " I cannot judge health. Please ask a doctor."
 HELP = " I watch the sensors of this device. Ask me what they see, hear or measure."
 SMALL_TALK = " Hello. I am here and watching the sensors."
+ABLE_SHARE = 0.85
+"""How often what is asked about has data, where anything has; else that there is none must be said."""
 BESIDE_READINGS = 0.15
 """How often a caption of another level stands beside the readings."""
 
@@ -199,8 +201,7 @@ class Asker:
         """A number from a head or from a slot's own channels; the device fills it in."""
         if not numbers() or self.rng.random() < 0.4:
             return self._measured(state, changed=False)
-        heads = numbers()
-        head = heads[self.rng.integers(len(heads))]
+        head = self._of_numbers(state)
         wordings = WORDINGS[head.name]
         why = self.rng.random() < 0.25
         text = normalise_question(self._word(wordings.why if why else wordings.query))
@@ -209,6 +210,12 @@ class Asker:
             return Turn("missing", head.name, text, missing(head), reads=False)
         ending = f" I know it from {{sensors_{head.name}}}." if why else ""
         return Turn("number", head.name, text, head.readout + ending, reads=False)
+
+    def _of_numbers(self, state: State) -> HeadSpec:
+        """Mostly one that has data: asked evenly, most have none, and "no data" is learned for all of them."""
+        able = [head for head in numbers() if state.slots(head.name)]
+        heads = able if able and self.rng.random() < ABLE_SHARE else numbers()
+        return heads[self.rng.integers(len(heads))]
 
     def _measured(self, state: State, *, changed: bool) -> Turn:
         slot = self._one(tuple(SLOT_FACTS))
@@ -286,7 +293,7 @@ class Asker:
     def _head(self, state: State) -> str:
         """Mostly one that a present slot serves; now and then any, to learn to say that there is no data."""
         able = tuple(h.name for h in classes() if state.label(h.name))
-        if able and self.rng.random() < 0.85:
+        if able and self.rng.random() < ABLE_SHARE:
             return self._drawn(able, 1)[0]
         return self._one(tuple(h.name for h in classes()))
 

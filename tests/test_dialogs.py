@@ -124,6 +124,14 @@ def test_a_number_is_a_place_that_the_device_fills_and_never_a_digit() -> None:
         assert asker.number(State({}, frozenset())).family == "missing"
 
 
+def test_a_number_is_mostly_asked_of_what_has_data() -> None:
+    asker, state = Asker(np.random.default_rng(5)), State({}, frozenset({"lidar"}))
+    turns = [turn for turn in (asker.number(state) for _ in range(600)) if turn.head]
+    shown = [turn for turn in turns if turn.family == "number"]
+    assert {turn.head for turn in shown} == {h.name for h in numbers() if "lidar" in h.slots}
+    assert 0.75 < len(shown) / len(turns) < 0.98
+
+
 def test_an_alarm_goes_before_a_notice_and_a_notice_before_nothing() -> None:
     def call(**labels: str) -> dict[str, str]:
         found: dict[str, str] = json.loads(tool_call(State(labels, EVERY_SLOT)))
