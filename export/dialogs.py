@@ -212,7 +212,7 @@ class Asker:
         return Turn("number", head.name, text, head.readout + ending, reads=False)
 
     def _of_numbers(self, state: State) -> HeadSpec:
-        """Mostly one that has data: asked evenly, most have none, and "no data" is learned for all of them."""
+        """Mostly one that has data: of all alike most have none, and "no data" is learned for every one."""
         able = [head for head in numbers() if state.slots(head.name)]
         heads = able if able and self.rng.random() < ABLE_SHARE else numbers()
         return heads[self.rng.integers(len(heads))]

@@ -64,6 +64,7 @@ class Rules:
     def __init__(self, texts: Mapping[str, str], top: str) -> None:
         self.top = top
         self._nodes = _pruned({name: _parse(name, text) for name, text in texts.items()})
+        self._begins: dict[int, Begins] = {}
 
     def words(self) -> list[str]:
         """Every word that can be said, sorted."""
@@ -86,7 +87,7 @@ class Rules:
     def accepts(self, sentence: str) -> bool:
         """Whether a sentence is one of these."""
         words = tuple(sentence.split())
-        ends = _Reader(self._nodes, words).ends(Reference(self.top), 0)
+        ends = _Reader(self._nodes, words, self._begins).ends(Reference(self.top), 0)
         return len(words) in ends
 
     def without(self, words: set[str]) -> Rules:
@@ -117,11 +118,22 @@ class Rules:
                 self._say(node.pick(rng), rng, words)
 
 
-class _Reader:
-    """Where a sentence can have got to, after each rule from each place."""
+@dataclass(frozen=True, slots=True)
+class Begins:
+    """Of a choice: the options that begin with a word, and those that may say nothing."""
 
-    def __init__(self, nodes: Mapping[str, Node], words: tuple[str, ...]) -> None:
-        self._nodes, self._words = nodes, words
+    by_word: dict[str, list[Node]]
+    with_none: list[Node]
+
+
+class _Reader:
+    """Where a sentence can have got to, after each rule from each place.
+
+    `begins` is kept from sentence to sentence: by the identity of a choice of these nodes, how it may begin.
+    """
+
+    def __init__(self, nodes: Mapping[str, Node], words: tuple[str, ...], begins: dict[int, Begins]) -> None:
+        self._nodes, self._words, self._begins = nodes, words, begins
         self._read: dict[tuple[str, int], frozenset[int]] = {}
 
     def ends(self, node: Node, at: int) -> frozenset[int]:
@@ -139,8 +151,40 @@ class _Reader:
                 for part in parts:
                     places = frozenset(end for place in places for end in self.ends(part, place))
                 return places
+            case Choice():
+                return frozenset(end for option in self._possible(node, at) for end in self.ends(option, at))
+
+    def _possible(self, choice: Choice, at: int) -> Iterator[Node]:
+        """Its options that may begin with the word at this place, or say nothing."""
+        if (begins := self._begins.get(id(choice))) is None:
+            begins = self._begins[id(choice)] = Begins({}, [])
+            for _, option in choice.options:
+                first = self._first(option)
+                if None in first:
+                    begins.with_none.append(option)
+                    continue
+                for word in first:
+                    begins.by_word.setdefault(str(word), []).append(option)
+        if at < len(self._words):
+            yield from begins.by_word.get(self._words[at], ())
+        yield from begins.with_none
+
+    def _first(self, node: Node) -> frozenset[str | None]:
+        """The words that a node may begin with, and None where it may say nothing."""
+        match node:
+            case Word(text):
+                return frozenset((text,))
+            case Reference(rule):
+                return self._first(self._nodes[rule])
+            case Sequence(parts):
+                found: frozenset[str | None] = frozenset((None,))
+                for part in parts:
+                    if None not in found:
+                        break
+                    found = (found - {None}) | self._first(part)
+                return found
             case Choice(options):
-                return frozenset(end for _, option in options for end in self.ends(option, at))
+                return frozenset(word for _, option in options for word in self._first(option))
 
 
 def rules_in(text: str) -> dict[str, str]:
