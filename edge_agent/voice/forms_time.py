@@ -46,9 +46,9 @@ TIME = """
     morning | /0.3/ <clock> ( this <part> | yesterday ) );
 <between> = /2/ between <clock> and <clock> | from <clock> ( to | until | till ) <clock> | /0.2/ between
     <meal> and <meal> | /0.2/ from <clock> onwards;
-<at> = ( /4/ at | around | about | /2/ before | /2/ after | until | by ) <clock> | ( before | after |
-    during | at ) <meal> | at that time | /0.2/ at ( about | around ) <clock> | /0.3/ [ at ] this time
-    yesterday;
+<at> = /8/ ( /4/ at | around | about | /2/ before | /2/ after | until | by ) <clock> | /4/ ( before |
+    after | during | at ) <meal> | /0.5/ at that time | /0.5/ at ( about | around ) <clock> | /0.5/ [ at ]
+    this time yesterday;
 <calendar> = this week | last week | this month | last month | [ on | over | at ] ( this | last | the )
     weekend | /0.3/ all week;
 <absent> = ( while | /0.2/ when ) ( i was | we were ) ( away | out | gone | asleep | sleeping ) | /0.3/
