@@ -265,6 +265,8 @@ def _small() -> Beam:
         ("are you sure", True),
         ("is the person walking", True),
         ("how humid is the air", True),
+        ("is it raining", True),
+        ("is the dog still barking", True),
         ("was the microphone online today", True),
         ("when did the stock market fall", False),
         ("the quick brown fox", False),

@@ -33,4 +33,5 @@ class Sense:
         if parsed is not None:
             return not isinstance(parsed, Refused)
         named = any(named_labels(text, head) for head in self._lexicon.heads)
-        return named or bool(self._answers.concerned(text) or self._lexicon.named_slots(asked))
+        concerned = self._answers.concerned(text) or self._lexicon.named_slots(asked)
+        return named or bool(concerned) or self._lexicon.target(asked) is not None
