@@ -33,6 +33,7 @@ _VAGUE = re.compile(
     r"|lately|the other day"
     r"|(?:while|when|since) i (?:was (?:away|out|gone|asleep|sleeping)|left|slept|woke up|got up))"
 )
+_LAST_NIGHT = re.compile(r",? ?\b(?:on |during |in )?last (?:night|evening)\b,?")
 _AROUND_S = {"at": 300, "as of": 300, "around": 900}
 
 
@@ -62,15 +63,44 @@ def find(question: str, now_ns: int, zone: tzinfo) -> TimePhrase | None:
             f'I do not know when "{vague[0]}" was. Please name a time, for example: in the last two hours.'
         )
     now = Now(now_ns, zone)
+    if (night := _hour_of_last_night(question, now)) is not None:
+        return night
     for pattern, rule in _RULES:
         if (found := pattern.search(question)) is not None:
             span = rule(found, now)
             if span.start_ns >= now_ns:
                 raise PhraseError("That time has not come yet: I can only tell of now and of the past.")
-            rest = f"{question[: found.start()]} {question[found.end() :]}"
-            rest = re.sub(r"\s+", " ", rest).strip().replace(" ?", "?")
-            cut = Span(span.start_ns, min(span.end_ns, now_ns))
-            return TimePhrase(cut, rest, instant="instant" in found.groupdict())
+            return _phrase(span, found, now_ns)
+    return None
+
+
+def _phrase(span: Span, found: re.Match[str], now_ns: int) -> TimePhrase:
+    cut = Span(span.start_ns, min(span.end_ns, now_ns))
+    return TimePhrase(cut, _without(found), instant="instant" in found.groupdict())
+
+
+def _without(found: re.Match[str]) -> str:
+    """The question without the words that were found."""
+    rest = f"{found.string[: found.start()]} {found.string[found.end() :]}"
+    return re.sub(r"\s+", " ", rest).strip().replace(" ?", "?")
+
+
+def _hour_of_last_night(question: str, now: Now) -> TimePhrase | None:
+    """An hour beside "last night", as in "between ten and two last night": the newest as the night ended."""
+    if (night := _LAST_NIGHT.search(question)) is None:
+        return None
+    dusk_ns = now.at(now.today - timedelta(days=1), time(18))
+    dawn_ns = min(now.now_ns, now.at(now.today, time(5, 59)))
+    rest = _without(night)
+    for pattern, rule in _RULES:
+        if rule in _OF_HOURS and (found := pattern.search(rest)) is not None:
+            span = rule(found, Now(dawn_ns, now.zone))
+            if rule is _since_hour:
+                span = Span(span.start_ns, now.now_ns)
+            elif rule is _after:
+                late = found["how"] == "after"
+                span = Span(span.start_ns, dawn_ns) if late else Span(dusk_ns, span.end_ns)
+            return _phrase(span, found, now.now_ns)
     return None
 
 
@@ -205,6 +235,7 @@ def _this_time(found: re.Match[str], now: Now) -> Span:
 
 
 _Rule = Callable[[re.Match[str], Now], Span]
+_OF_HOURS = frozenset((_between, _since_hour, _after, _at))
 _END = r"(?=[\s?,.]|$)"
 _ON = rf"(?:,? (?P<day2>{DAY}))?(?: (?:in the |this |at )?(?P<part>{_PART}))?{_END}"
 _LEAD = rf"(?:\b(?P<day>{DAY}),? )?\b(?:(?:in the |this )?(?P<part1>{_PART}),? )?"
