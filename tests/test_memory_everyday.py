@@ -60,6 +60,7 @@ def test_what_no_sensor_reads_is_refused_as_it_was_said():
         ("would you mind telling me how often the dog barked today", HowOften, "dog"),
         ("i was wondering whether the person sat down", Whether, "sitting_down"),
         ("do you know if anyone fell", Whether, "lying_on_floor"),
+        ("was a person in the room yesterday", Whether, "occupied"),
         ("please let me know when somebody came in", LastTime, "occupied"),
     ],
 )

@@ -47,6 +47,8 @@ CASES = [
     ("Europe/Berlin", PLAIN, "before midnight last night", "2026-06-16T18:00", "2026-06-17T00:00"),
     ("Europe/Berlin", "2026-06-17T02:00:00", "at eleven last night", "2026-06-16T22:55", "2026-06-16T23:05"),
     ("Asia/Kolkata", SPRING, "at two last night", "2026-03-29T01:55", "2026-03-29T02:05"),
+    ("Europe/Berlin", PLAIN, "two nights ago", "2026-06-15T22:00", "2026-06-16T06:00"),
+    ("Europe/Berlin", PLAIN, "all week", "2026-06-15T00:00", PLAIN),
     ("Europe/Berlin", PLAIN, "yesterday evening", "2026-06-16T18:00", "2026-06-16T22:00"),
     ("Europe/Berlin", PLAIN, "in the evening", "2026-06-16T18:00", "2026-06-16T22:00"),
     ("Europe/Berlin", PLAIN, "in the last ten minutes", "2026-06-17T14:57", PLAIN),

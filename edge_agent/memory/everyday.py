@@ -35,6 +35,7 @@ _ON = (
     r"(.*?)\bon the {}\b"
 )
 """Where nothing tells how somebody is there, lying."""
+_SOMEBODY = re.compile(r"\b(?:a person|some person|any person|a human)\b")
 _SAID_FOR: tuple[tuple[re.Pattern[str], str, str], ...] = (
     (re.compile(r"\b(?:get|got|gotten|getting) (?:up|out of bed)\b"), "", "stand up"),
     (
@@ -65,6 +66,7 @@ def tells_of_past(asked: str) -> bool:
 
 def plain(asked: str, lexicon: Lexicon) -> str:
     """The words of labels for what people call otherwise, where a label is so called."""
+    asked = _SOMEBODY.sub("somebody", asked)
     for said, kept, label in _SAID_FOR:
         if said.search(asked) and lexicon.target(f"did the person {label}") is not None:
             asked = said.sub(kept + label, asked)

@@ -144,6 +144,12 @@ def _part_of_day(found: re.Match[str], now: Now) -> Span:
     return span
 
 
+def _nights_ago(found: re.Match[str], now: Now) -> Span:
+    begins, ends = _PARTS["night"]
+    day = now.today - timedelta(days=round(number(found["count"])))
+    return Span(now.at(day, begins), now.at(day + timedelta(days=1), ends))
+
+
 def _last_units(found: re.Match[str], now: Now) -> Span:
     length = number(found["count"]) * _UNITS_S[found["unit"]]
     return Span(now.now_ns - round(length * NS_PER_S), now.now_ns)
@@ -197,7 +203,7 @@ def _at(found: re.Match[str], now: Now) -> Span:
 
 
 def _calendar(found: re.Match[str], now: Now) -> Span:
-    return _calendar_span(found["which"], found["unit"], now)
+    return _calendar_span(found["which"] or "this", found["unit"], now)
 
 
 def _calendar_span(which: str, unit: str, now: Now) -> Span:
@@ -268,6 +274,7 @@ _RULES: tuple[tuple[re.Pattern[str], _Rule], ...] = tuple(
         (rf"\bfrom {_HOUR}{_ON} (?:on|onwards?|(?:to|till|until) now){_END}", _since_hour),
         (rf"{_SINCE}(?P<day>{DAY})(?: at {_HOUR})?{_END}", _since_day),
         (rf"\b(?:just now|(?:a|one) (?:moment|second) ago){_END}", _just_now),
+        (rf"\b{_COUNT}nights? ago{_END}", _nights_ago),
         (rf"\b{_COUNT}{_UNIT} (?:ago|earlier){_END}(?P<instant>)", _ago),
         (rf"\b(?P<how>before|until|till|after) {_OVER}{_ON}", _after),
         (
@@ -284,6 +291,7 @@ _RULES: tuple[tuple[re.Pattern[str], _Rule], ...] = tuple(
             _calendar,
         ),
         (rf"\b{_DURING}(?:the )?(?P<which>this|last|past) (?P<unit>week|month)\b", _calendar),
+        (rf"\b{_WHOLE}(?P<which>)(?P<unit>week|month)\b", _calendar),
         (
             rf"\b(?:so far |{_ALL_DAY} )?{_DURING}(?:{_ADVERB})?(?P<day>{DAY})(?: so far)?{_END}",
             _whole_day,
