@@ -55,13 +55,15 @@ class WordOrder:
         grams = sorted((gram[:-1], gram[-1], chance) for gram, chance in numbered)
         self._followers = np.array([follower for _, follower, _ in grams], np.int32)
         self._chance = np.array([chance for _, _, chance in grams])
-        self._after: dict[tuple[int, ...], tuple[int, int, float]] = {}
-        """History -> from where to where its followers are, and the share that is left to others."""
-        at = 0
-        for history, same in groupby(grams, key=lambda gram: gram[0]):
-            count = len(list(same))
-            self._after[history] = at, at + count, shares[history]
-            at += count
+        runs = [(history, len(list(same))) for history, same in groupby(grams, key=lambda gram: gram[0])]
+        stops = np.cumsum([count for _, count in runs])
+        codes = np.array([self._code(history) for history, _ in runs])
+        by_code = np.argsort(codes)
+        # Twelve thousand histories: as a dictionary of tuples they are 3 MB.
+        self._codes = codes[by_code]
+        self._starts = (stops - [count for _, count in runs])[by_code].astype(np.int32)
+        self._stops = stops[by_code].astype(np.int32)
+        self._shares = np.array([shares[history] for history, _ in runs])[by_code]
         self._known: dict[tuple[int, int], Float64] = {}
 
     def log_probabilities(self, history: tuple[int, int]) -> Float64:
@@ -75,11 +77,20 @@ class WordOrder:
     def _chances(self, history: tuple[int, int]) -> Float64:
         chances = self._single
         for known in (history[1:], history):
-            if (after := self._after.get(known)) is not None:
-                start, stop, share = after
-                chances = share * chances
-                chances[self._followers[start:stop]] = self._chance[start:stop]
+            code = self._code(known)
+            at = int(np.searchsorted(self._codes, code))
+            if at < len(self._codes) and self._codes[at] == code:
+                followers = slice(self._starts[at], self._stops[at])
+                chances = self._shares[at] * chances
+                chances[self._followers[followers]] = self._chance[followers]
         return chances
+
+    def _code(self, history: tuple[int, ...]) -> int:
+        """A number for a history of one word or two; each word is one above NONE."""
+        code = 0
+        for word in history:
+            code = code * (len(self.words) - self.NONE + 1) + word - self.NONE + 1
+        return code
 
     def _numbers(self, gram: Gram) -> tuple[int, ...]:
         return tuple(self._number[word] for word in gram)
