@@ -18,7 +18,7 @@ from edge_agent.voice.speech_network import SpeechNetwork
 from edge_agent.voice.types import RATE_HZ, Heard
 from edge_agent.voice.written import written
 
-SENTENCES = 30_000
+SENTENCES = 20_000
 SENSIBLE = 2.0
 """How much a sentence that can be answered is worth, in the scale of its score."""
 FORESEEN = 3.0
