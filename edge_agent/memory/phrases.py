@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import time, timedelta, tzinfo
+from datetime import date, time, timedelta, tzinfo
 
 from edge_agent.clock import NS_PER_S
 from edge_agent.memory.clock_words import CLOCK, NUMBER, clock_times, local, number
@@ -137,17 +137,19 @@ def _part_of_day(found: re.Match[str], now: Now) -> Span:
         begins, ends = time(18), time(0)
     if said.get("before") or said.get("which") in {"last", "over"}:
         day -= timedelta(days=2 if said.get("before") == "before last" else 1)
-    span = Span(now.at(day, begins), now.at(day + timedelta(days=ends <= begins), ends))
+    span = _part_on(day, begins, ends, now)
     if said["day"] is None and span.start_ns >= now.now_ns and not (tonight or said.get("which") == "this"):
-        before = day - timedelta(days=1)  # "in the evening", said in the morning
-        span = Span(now.at(before, begins), now.at(before + timedelta(days=ends <= begins), ends))
+        span = _part_on(day - timedelta(days=1), begins, ends, now)  # "in the evening", said in the morning
     return span
 
 
+def _part_on(day: date, begins: time, ends: time, now: Now) -> Span:
+    """From one time of a day to another; one that is not later is of the next day."""
+    return Span(now.at(day, begins), now.at(day + timedelta(days=ends <= begins), ends))
+
+
 def _nights_ago(found: re.Match[str], now: Now) -> Span:
-    begins, ends = _PARTS["night"]
-    day = now.today - timedelta(days=round(number(found["count"])))
-    return Span(now.at(day, begins), now.at(day + timedelta(days=1), ends))
+    return _part_on(now.today - timedelta(days=round(number(found["count"]))), *_PARTS["night"], now)
 
 
 def _last_units(found: re.Match[str], now: Now) -> Span:

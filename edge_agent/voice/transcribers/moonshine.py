@@ -58,13 +58,12 @@ class MoonshineTranscriber:
 
     def _best(self, beam: Beam, samples: Float32) -> Sentence | None:
         """Of what comes to mind at one speed or, in doubt, at two; None where nothing does."""
-        found = beam.search(samples)[:TRIED]
-        best = max(found, key=self._worth, default=None)
+        best = max(beam.search(samples)[:TRIED], key=self._worth, default=None)
         if _confidence(best) >= UNHEARD:
             return best
         slower = soxr.resample(samples, RATE_HZ, SLOWER * RATE_HZ).astype(np.float32, copy=False)
-        found += beam.search(slower)[:TRIED]
-        return max(found, key=self._worth, default=None)
+        first = [] if best is None else [best]
+        return max([*first, *beam.search(slower)[:TRIED]], key=self._worth, default=None)
 
     def close(self) -> None:
         """Free the model."""
