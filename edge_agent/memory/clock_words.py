@@ -29,12 +29,13 @@ _NAMED = {
     "lunchtime": time(13), "dinner": time(19), "supper": time(19), "work": time(17),
 }  # fmt: skip
 """Hours with a name; of a meal and of work when it is over."""
-NUMBERS: dict[str, float] = {
+TO_99: dict[str, int] = {
     **{word: i for i, word in enumerate(_ONES)},
     **_TENS,
-    **{f"{t}{mark}{_ONES[o]}": n + o for t, n in _TENS.items() for o in range(1, 10) for mark in (" ", "-")},
-    **_OTHER,
+    **{f"{ten} {_ONES[one]}": n + one for ten, n in _TENS.items() for one in range(1, 10)},
 }
+"""Whole numbers as they are spoken, without a hyphen."""
+NUMBERS: dict[str, float] = {**TO_99, **{word.replace(" ", "-"): n for word, n in TO_99.items()}, **_OTHER}
 """Numbers as words."""
 NUMBER = r"(?:\d+(?:\.\d+)?|" + "|".join(sorted(map(re.escape, NUMBERS), key=len, reverse=True)) + ")"
 _HOUR = r"(?:[01]?\d|2[0-3]|" + "|".join(_ONES[1:13]) + ")"

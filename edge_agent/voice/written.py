@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from edge_agent.memory.clock_words import TO_99
+
 _MONTHS = "january|february|march|april|may|june|july|august|september|october|november|december"
 _FIRST = (
     "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh",
@@ -18,17 +20,7 @@ _DATE = re.compile(
     rf"\b(?P<day>{_ORDINAL})(?= of (?:{_MONTHS})\b)|\b(?:{_MONTHS})(?: the)? (?P<late>{_ORDINAL})\b"
 )
 
-_ONES = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-_TEENS = (
-    "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen",
-    "nineteen",
-)  # fmt: skip
-_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
-_VALUES = {word: value for value, word in enumerate((*_ONES, *_TEENS), start=1)} | {
-    f"{ten} {one}".strip(): 10 * tens + ones
-    for tens, ten in enumerate(_TENS, start=2)
-    for ones, one in enumerate(("", *_ONES))
-}
+_VALUES = {word: value for word, value in TO_99.items() if value}
 _SMALL = "|".join(sorted(_VALUES, key=len, reverse=True))
 _LARGE = re.compile(
     rf"\b(?:(?P<thousands>a|{_SMALL}) thousand(?: (?P<more>{_SMALL}) hundred)?"
