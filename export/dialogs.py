@@ -18,7 +18,7 @@ from edge_agent.perception.prompt import normalise_question
 from export import questions as q
 from export.catalog import ACTIVITY, EVENT, HEADS, SLOT_FACTS, SLOTS, HeadSpec, classes, numbers
 from export.everyday import framed, put
-from export.wordings import FAMILIES, MEASURED, WORDINGS
+from export.wordings import FAMILIES, MEASURED, WORDINGS, fixed
 
 YES, NO_MORE = ", so yes.", ". More I cannot tell."
 NO_SENSORS = " There is no sensor data."
@@ -29,6 +29,9 @@ HELP = " I watch the sensors of this device. Ask me what they see, hear or measu
 SMALL_TALK = " Hello. I am here and watching the sensors."
 ABLE_SHARE = 0.85
 """How often what is asked about has data, where anything has; else that there is none must be said."""
+FORMS_SHARE = 0.5
+"""How often what has a fixed answer is asked in a form with words filled in: the held-out ones are not."""
+ALONE_SHARE = 0.08
 BESIDE_READINGS = 0.15
 """How often a caption of another level stands beside the readings."""
 
@@ -80,9 +83,9 @@ class Asker:
             "label": (0.22, self.label_query), "yes_no": (0.16, self.yes_no),
             "false_premise": (0.05, self.false_premise), "choice": (0.10, self.choice),
             "why": (0.06, self.why), "both": (0.04, self.both), "which_sensor": (0.04, self.which_sensor),
-            "one_sensor": (0.05, self.one_sensor), "number": (0.07, self.number),
+            "one_sensor": (0.05, self.one_sensor), "number": (0.12, self.number),
             "change": (0.05, self.change), "conflict": (0.03, self.conflict), "advice": (0.04, self.advice),
-            "unknown": (0.05, self.unknowable), "fixed": (0.06, self.fixed),
+            "unknown": (0.05, self.unknowable), "fixed": (0.08, self.fixed),
         }  # fmt: skip
 
     def state(self) -> State:
@@ -132,7 +135,7 @@ class Asker:
 
     def label_query(self, state: State, head: str | None = None) -> Turn:
         head = head or self._head(state)
-        return self._reading("label", head, self._word(WORDINGS[head].query), state, says)
+        return self._reading("label", head, self._query(head), state, says)
 
     def yes_no(self, state: State, head: str | None = None) -> Turn:
         head = head or self._head(state)
@@ -204,7 +207,7 @@ class Asker:
         head = self._of_numbers(state)
         wordings = WORDINGS[head.name]
         why = self.rng.random() < 0.25
-        text = normalise_question(self._word(wordings.why if why else wordings.query))
+        text = normalise_question(self._word(wordings.why) if why else self._query(head.name))
         slots = state.slots(head.name)
         if not slots:
             return Turn("missing", head.name, text, missing(head), reads=False)
@@ -259,10 +262,15 @@ class Asker:
         return Turn("unknown", None, normalise_question(asked), UNKNOWN, reads=False)
 
     def fixed(self, _state: State) -> Turn:
-        wordings, answer = (
-            (q.IDENTITY, IDENTITY), (q.MEDICAL, MEDICAL), (q.HELP, HELP), (FAMILIES.small_talk, SMALL_TALK),
+        wordings, forms, answer = (
+            (q.IDENTITY, fixed.IDENTITY, IDENTITY), (q.MEDICAL, fixed.MEDICAL, MEDICAL),
+            (q.HELP, fixed.HELP, HELP), (FAMILIES.small_talk, fixed.SMALL_TALK, SMALL_TALK),
         )[self.rng.integers(4)]  # fmt: skip
-        return Turn("fixed", None, self._ask(wordings), answer, reads=False)
+        asked = self._word(wordings)
+        if not self.held_out and self.rng.random() < FORMS_SHARE:
+            filled = put(self.rng, fixed.filled(self.rng, forms), q.split(wordings, held_out=True))
+            asked = asked if filled in q.split(wordings, held_out=True) else filled
+        return Turn("fixed", None, normalise_question(asked), answer, reads=False)
 
     def follow_up(self, state: State, head: str) -> Turn:
         """A question that only makes sense after one about `head`."""
@@ -310,6 +318,14 @@ class Asker:
         """One wording; in training as people do ask."""
         word = self._one(q.split(wordings, held_out=self.held_out))
         return word if self.held_out else put(self.rng, word, q.split(wordings, held_out=True))
+
+    def _query(self, head: str) -> str:
+        """A question for what a head reads; in training now and then one of its telling words alone."""
+        query, own = WORDINGS[head].query, WORDINGS[head].alone
+        if self.held_out or not own or self.rng.random() >= ALONE_SHARE:
+            return self._word(query)
+        word = self._one(own)
+        return self._word(query) if word in q.split(query, held_out=True) else word
 
     def _ask(self, wordings: tuple[str, ...]) -> str:
         return normalise_question(self._word(wordings))

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+LEAST_LETTERS, LEAST_SAID = 4, 4
+"""Of a word that is understood alone, and how often it stands among the questions."""
+
 
 @dataclass(frozen=True)
 class Wordings:
@@ -28,6 +31,12 @@ class Wordings:
     """Ask which of `{x}` and `{y}`, or of `{x}`, `{y}` and `{z}`, it is."""
     change: tuple[str, ...] = ()
     """Ask whether a measured number rose or fell, or what it was before."""
+
+    @property
+    def alone(self) -> tuple[str, ...]:
+        """Those of `words` that ask for it without another one: "trip?"."""
+        said = " ".join((*self.query, *self.yes_no)).split()
+        return tuple(w for w in self.words if len(w) >= LEAST_LETTERS and said.count(w) >= LEAST_SAID)
 
     @property
     def every(self) -> tuple[str, ...]:
