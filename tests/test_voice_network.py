@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -18,13 +19,14 @@ pytest.importorskip("pocketsphinx")
 
 from edge_agent.errors import VoiceError
 from edge_agent.voice import beam, speech_network
-from edge_agent.voice.beam import Beam, Sentence
+from edge_agent.voice.beam import Beam
+from edge_agent.voice.foreseen import Foreseen
 from edge_agent.voice.grammar import make_grammar
+from edge_agent.voice.jsgf import Rules
 from edge_agent.voice.ngrams import WordOrder, arpa
 from edge_agent.voice.pieces import Pieces, Spelling, written_forms
 from edge_agent.voice.sense import Sense
 from edge_agent.voice.speech_network import END, SpeechNetwork
-from edge_agent.voice.transcribers import moonshine
 from edge_agent.voice.transcribers.moonshine import MoonshineTranscriber
 from edge_agent.voice.types import RATE_HZ
 
@@ -215,10 +217,44 @@ def test_a_sentence_is_not_ended_in_its_middle(network):
     assert short.penalty > 10
 
 
+ROOMS = WordOrder([*["is a room empty"] * 50, "is the room empty"])
+
+
+def _foreseen(rule):
+    return Foreseen(Rules({"top": rule}, "top"), ROOMS)
+
+
+@needs_espeak
 def test_a_sentence_of_the_grammar_is_worth_more_than_one_like_it(network):
-    made = MoonshineTranscriber(network, make_grammar(MODEL, SLOTS))
-    was, what = (Sentence((word, "anyone", "in", "the", "room"), -5, -20) for word in ("was", "what"))
-    assert made._worth(was) >= made._worth(what) + moonshine.FORESEEN
+    found = Beam(network, ROOMS, _foreseen("is a room ( empty | occupied )")).search(
+        spoken("is the room empty")
+    )
+    assert [sentence.text for sentence in found if sentence.foreseen] == ["is a room empty"]
+    led = next(sentence for sentence in found if sentence.foreseen)
+    bare = replace(led, foreseen=False)
+    assert led.score == pytest.approx(bare.score + beam.FORESEEN)
+
+
+@needs_espeak
+def test_what_the_grammar_has_is_not_given_up_for_what_begins_better(network):
+    """One sentence is kept at a time."""
+    sound = spoken("is the room empty")
+    assert "is the room empty" not in [s.text for s in Beam(network, ROOMS, width=1).search(sound)]
+    led = Beam(network, ROOMS, _foreseen("is the room empty"), width=1).search(sound)
+    assert led[0].text == "is the room empty"
+
+
+def test_what_may_follow_is_numbered_as_the_words_are():
+    order = WordOrder(["what happened", "what is that"])
+    foreseen = Foreseen(Rules({"top": "what ( happened [ today ] | is )"}, "top"), order)
+    assert _words(order, foreseen.after(())) == ["what"]
+    assert _words(order, foreseen.after(("what",))) == ["happened", "is"]
+    assert _words(order, foreseen.after(("what", "is"))) == ["</s>"]
+    assert not foreseen.after(("that",)).any()
+
+
+def _words(order, which):
+    return [order.words[i] for i in np.flatnonzero(which)]
 
 
 @needs_espeak

@@ -90,6 +90,12 @@ class Rules:
         ends = _Reader(self._nodes, words, self._begins).ends(Reference(self.top), 0)
         return len(words) in ends
 
+    def after(self, words: tuple[str, ...]) -> tuple[frozenset[str], bool]:
+        """The words that may follow in a sentence that begins so; whether it may end there."""
+        reader = _Reader(self._nodes, words, self._begins)
+        ends = reader.ends(Reference(self.top), 0)
+        return frozenset(reader.following), len(words) in ends
+
     def without(self, words: set[str]) -> Rules:
         """The same without every sentence that has one of `words`."""
         made = Rules({}, self.top)
@@ -130,18 +136,22 @@ class _Reader:
     """Where a sentence can have got to, after each rule from each place.
 
     `begins` is kept from sentence to sentence: by the identity of a choice of these nodes, how it may begin.
+    `following` gathers the words that were possible after the last.
     """
 
     def __init__(self, nodes: Mapping[str, Node], words: tuple[str, ...], begins: dict[int, Begins]) -> None:
         self._nodes, self._words, self._begins = nodes, words, begins
         self._read: dict[tuple[str, int], frozenset[int]] = {}
+        self.following: set[str] = set()
 
     def ends(self, node: Node, at: int) -> frozenset[int]:
         """The places after what `node` may be, from `at`."""
         match node:
             case Word(text):
-                found = at < len(self._words) and self._words[at] == text
-                return frozenset((at + 1,)) if found else frozenset()
+                if at == len(self._words):
+                    self.following.add(text)
+                    return frozenset()
+                return frozenset((at + 1,)) if self._words[at] == text else frozenset()
             case Reference(rule):
                 if (rule, at) not in self._read:
                     self._read[rule, at] = self.ends(self._nodes[rule], at)
@@ -167,6 +177,8 @@ class _Reader:
                     begins.by_word.setdefault(str(word), []).append(option)
         if at < len(self._words):
             yield from begins.by_word.get(self._words[at], ())
+        else:
+            self.following |= begins.by_word.keys()
         yield from begins.with_none
 
     def _first(self, node: Node) -> frozenset[str | None]:

@@ -12,6 +12,7 @@ import soxr
 from edge_agent.errors import VoiceError
 from edge_agent.types import Float32
 from edge_agent.voice.beam import Beam, Sentence
+from edge_agent.voice.foreseen import Foreseen
 from edge_agent.voice.grammar import SpokenGrammar
 from edge_agent.voice.ngrams import WordOrder
 from edge_agent.voice.speech_network import SpeechNetwork
@@ -21,8 +22,6 @@ from edge_agent.voice.written import written
 SENTENCES = 20_000
 SENSIBLE = 2.0
 """How much a sentence that can be answered is worth, in the scale of its score."""
-FORESEEN = 3.0
-"""The same of one that the grammar has."""
 TRIED = 12
 """The likeliest sentences among which one is looked for that makes sense."""
 UNSURE = 0.12
@@ -41,8 +40,9 @@ class MoonshineTranscriber:
         """`network` is one that is loaded already."""
         rng = random.Random(_SEED)
         order = WordOrder(grammar.rules.say(rng) for _ in range(SENTENCES))
-        self._beam: Beam | None = Beam(network or SpeechNetwork(), order)
-        self._rules, self._sense = grammar.rules, grammar.sense
+        foreseen = Foreseen(grammar.rules, order)
+        self._beam: Beam | None = Beam(network or SpeechNetwork(), order, foreseen)
+        self._sense = grammar.sense
         _give_back_memory()
 
     def transcribe(self, samples: Float32) -> Heard:
@@ -70,8 +70,7 @@ class MoonshineTranscriber:
         self._beam = None
 
     def _worth(self, sentence: Sentence) -> float:
-        foreseen = FORESEEN * self._rules.accepts(sentence.text)
-        return sentence.score + SENSIBLE * self._sense.of(written(sentence.text)) + foreseen
+        return sentence.score + SENSIBLE * self._sense.of(written(sentence.text))
 
 
 def _confidence(sentence: Sentence | None) -> float:
