@@ -58,11 +58,20 @@ def test_other_sensors_give_another_grammar(grammar):
         "was the microphone online yesterday", "is the kitchen microphone working",
         "what was the person doing at quarter past seven", "what happened on the third of march",
         "which sensor told you", "are you sure", "and before that", "what about yesterday",
-        "how humid is the air", "how many people are in the room",
+        "how humid is the air", "how many people are in the room", "did you hear rain",
+        "when did you last see someone on the floor", "how has the temperature changed since this morning",
+        "is it more humid than yesterday", "has my watch been offline", "how long were two people here",
+        "is anybody in the bathroom", "did anyone use the shower this morning", "why was the room empty",
+        "anything odd happen last night", "did the baby cry more than twice", "run me through yesterday",
     ],
 )  # fmt: skip
 def test_holds_the_questions_that_the_product_answers(grammar, question):
     assert grammar.rules.accepts(question)
+
+
+@pytest.mark.parametrize("nobody_says", ["did you hear a seas", "did it rain in the anyone in the room"])
+def test_has_no_words_that_nobody_would_say(grammar, nobody_says):
+    assert not grammar.rules.accepts(nobody_says)
 
 
 def test_says_nothing_that_the_ask_path_cannot_place(grammar):
@@ -176,7 +185,21 @@ def test_a_grammar_accepts_what_it_says_also_when_written_and_read_again(first, 
         sentence = rules.say(rng)
         assert rules.accepts(sentence)
         assert again.accepts(sentence)
+        words = tuple(sentence.split())
+        for i, word in enumerate(words):
+            assert word in rules.after(words[:i])[0]
+        assert rules.after(words)[1]
     assert not rules.accepts("a z")
+    assert rules.after(("z",)) == (frozenset(), False)
+
+
+def test_the_words_that_may_follow_are_those_of_every_way_to_go_on():
+    rules = Rules({"top": "a ( b | [ c ] <other> ) | a b e", "other": "d | f g"}, "top")
+    assert rules.after(()) == ({"a"}, False)
+    assert rules.after(("a",)) == ({"b", "c", "d", "f"}, False)
+    assert rules.after(("a", "b")) == ({"e"}, True)
+    assert rules.after(("a", "c", "f")) == ({"g"}, False)
+    assert rules.after(("a", "d")) == (frozenset(), True)
 
 
 @pytest.mark.parametrize("side", ["( a", "a )", "[ a", "a | | b", "( )", "a ]"])
@@ -199,7 +222,7 @@ def test_english_has_rules_for_all_that_it_names_but_what_the_model_gives():
         "heard", "ing_heard", "measured", "measure_question", "manifest_question", "quantity",
         "adjective", "comparative", "superlative", "measure", "measure_small", "person_base", "state",
         "person_done", "clause_ing", "clause_is", "clause_base", "clause_begin", "clause_done",
-        "clause_been", "clause_past", "clause_last", "clause_stopped",
+        "clause_been", "clause_past", "clause_last", "clause_stopped", "person_past", "room", "in_room",
     }  # fmt: skip
     assert named - english.keys() == given_by_model
 

@@ -19,8 +19,9 @@ _WHOLE = """
 <opener> = please | tell me | can you tell me | could you tell me | do you know | and | so | hey | /0.5/
     excuse me | /0.3/ hello | /0.3/ okay | /0.2/ well | /0.2/ sorry | /0.2/ thank you and | /0.3/ please tell
     me;
-<manner> = /3/ at all | /3/ again | /2/ yet | much | a lot | too long | ( more | less ) than ( yesterday
-    | last week | usual );
+<manner> = /3/ at all | /2/ more than ( once | twice | <ones> times ) | /3/ again | /2/ yet | much | a lot |
+    too long | for long | /0.5/ [ for ] more than ( an hour | <number> <unit> ) | ( more | less ) than (
+    yesterday | last week | usual );
 <tail> = /4/ please | /0.5/ for me | /0.3/ then | /0.3/ again | /0.2/ at all | /0.2/ thanks;
 <asks> = ( can | could | would | /0.5/ will ) you [ /0.4/ please ] ( /4/ tell me | /0.5/ say | /0.5/ let
     me know | /0.4/ check | /0.2/ kindly tell me ) | please ( could | can ) you ( tell me | say );
@@ -52,14 +53,15 @@ _WHOLE = """
     were <here> ) | /2/ <measure_told>;
 <opinion> = do you think ( /3/ <clause_is> | /2/ <people> is ( <here> | <place> ) | it is <adjective> |
     it's <adjective> | i'm <spent> );
-<short> = /2/ any <some_sound> | /2/ anyone <here> | /2/ anybody <here> | <people> <here> | /2/ <noun> |
-    /2/ <some_sound> | /0.7/ still <some_sound> | /0.5/ last <noun> | /0.5/ last time <clause_past> | /0.5/
-    first <noun> | <measure_short> | /0.5/ how many <some_sound> | /0.5/ how many <clause_short> | /0.5/
-    <clause_short> | /0.5/ ( any | how many ) ( alarms | falls ) | /0.5/ anything <odd> | /0.3/ all quiet |
-    /0.2/ anything to report | /0.3/ the <quantity> | /0.1/ <quantity> <indoors> | /0.3/ any ( sounds |
-    noises | noise | movement ) | /0.3/ room ( empty | occupied ) | /0.3/ still raining | /0.2/ how many
-    people | /0.2/ who's <here> | /0.2/ what's happening | /0.2/ how often | /0.2/ how long | /0.2/ how many
-    times | /0.3/ how much walking | /0.2/ what about <here>;
+<short> = /2/ any <some_sound> | /0.3/ any visitors | /0.2/ ( nobody | no one ) <here> | /2/ anyone <here> |
+    /2/ anybody <here> | <people> <here> | /2/ <noun> | /2/ <some_sound> | /0.7/ still <some_sound> | /0.5/
+    last <noun> | /0.5/ last time <clause_past> | /0.5/ first <noun> | <measure_short> | /0.5/ how many
+    <some_sound> | /0.5/ how many <clause_short> | /0.5/ <clause_short> | /0.5/ ( any | how many ) ( alarms |
+    falls ) | /0.5/ anything <odd> | /0.3/ all quiet | /0.2/ anything to report | /0.3/ the <quantity> |
+    /0.1/ <quantity> <indoors> | /0.3/ any ( sounds | noises | noise | movement ) | /0.3/ room ( empty |
+    occupied ) | /0.3/ still raining | /0.2/ how many people | /0.2/ who's <here> | /0.2/ what's happening |
+    /0.2/ how often | /0.2/ how long | /0.2/ how many times | /0.3/ how much walking | /0.2/ what about
+    <here>;
 <clause_short> = people <here> | people;
 <question> = /6/ [ /0.15/ <opener> ] <past> [ /3/ <time> ] [ /0.03/ <tail> ] | /0.2/ <time> <past> | /4/
     [ /0.15/ <opener> ] <ask_now> [ /0.25/ <right_now> ] [ /0.03/ <tail> ] | /1.8/ [ /0.03/ <opener> ]

@@ -36,11 +36,12 @@ TIME = """
     /0.2/ earlier [ on ] | /0.3/ ( during | in ) the day | /0.2/ in the early hours | /0.2/ first thing this
     morning | /0.2/ all ( day | night ) long | /0.2/ the <part> before [ /2/ last ] | /0.2/ yesterday at
     night;
-<recent> = ( /4/ in | over | during | within | for | /0.3/ of ) the ( /3/ last | past ) ( /4/ <number>
-    <unit> | minute | /2/ hour | [ half ] an hour | half hour | day | week | /1.5/ few ( minutes | hours |
-    days ) | /0.2/ couple of <unit> );
-<ago> = /2/ <number> <unit> ago | ( an hour | half an hour | a minute | a moment | a while | a week ) ago
-    | /0.2/ about an hour ago | /0.7/ ( a couple of | a few ) <unit> ago;
+<recent> = ( /4/ in | over | during | within | for | /0.3/ of ) the ( /3/ last | past ) ( /4/ <number> <unit>
+    | minute | /2/ hour | [ half ] an hour | half hour | day | week | /1.5/ few ( minutes | hours | days ) |
+    /0.2/ couple of <unit> | /0.1/ hour and a half );
+<ago> = /2/ <number> <unit> ago | ( an hour | half an hour | a minute | a moment | a while | a week ) ago |
+    /0.2/ about an hour ago | /0.2/ ( an hour | <ones> hours ) and a half ago | /0.7/ ( a couple of | a few )
+    <unit> ago;
 <since> = [ /0.05/ ever ] since ( /4/ <clock> | yesterday [ <part> ] | this ( morning | afternoon ) |
     last ( night | week ) | <meal> | <weekday> | <number> <unit> ago | then | /0.3/ the weekend | /0.3/ the
     morning | /0.3/ <clock> ( this <part> | yesterday ) );
@@ -51,15 +52,15 @@ TIME = """
     this time yesterday;
 <calendar> = this week | last week | this month | last month | [ on | over | at ] ( this | last | the )
     weekend | /0.3/ all week;
-<absent> = ( while | /0.2/ when ) ( i was | we were ) ( away | out | gone | asleep | sleeping ) | /0.3/
-    since i ( left | got up | woke up );
+<absent> = ( while | /0.2/ when ) ( i was | we were ) ( away | out | gone | asleep | sleeping ) | /0.1/ while
+    i slept | /0.3/ since i ( left | got up | woke up );
 <time> = /8/ <day> | /8/ <some_part> | /8/ <recent> | /2/ <ago> | /3/ <since> | /3/ <at> [ <day> |
     <some_part> ] | /0.7/ <at> in the <part> | /3/ <between> [ <day> | <some_part> | /0.3/ in the <part> ] |
     <calendar> | <day> <at> | /0.2/ <day> <between> | <date> | <absent> | /0.7/ just now;
 <period> = /4/ <day_period> | /2/ ( last night | this <part> | yesterday [ <part> ] | today ) | ( this |
     last ) week | the ( last | past ) ( <number> <unit> | hour | day | week );
-<day_period> = the <part> | the day | the night | the week | /0.5/ the weekend | /0.3/ my day | /0.3/ my
-    night;
+<day_period> = the <part> | the day | the night | the week | /0.5/ the weekend | /0.6/ my ( day | night |
+    /0.5/ <part> );
 <right_now> = /2/ now | /2/ right now | /2/ at the moment | currently | just now | /0.7/ still | today |
     /0.4/ at the minute | /0.3/ at this moment | /0.3/ as we speak | /0.2/ at present;
 """

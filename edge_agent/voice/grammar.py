@@ -94,11 +94,14 @@ def _about_labels(lexicon: Lexicon, known: Container[str]) -> dict[str, str]:
         "start": "the <noun>" if sounds else "",
         "place": _any([*(f"/3/ {place}" for place in places), *_spots(lexicon, labels)]),
         "fixture": _any(dict.fromkeys(fixtures)),
+        "room": _any(dict.fromkeys([*fixtures, *_rooms(lexicon)])),
+        "in_room": _any(f"in {room}" for room in _rooms(lexicon)),
         "heard": _clauses(heard_parts, "{s} ( {ing} )", "{s} ( {base} )"),
         "ing_heard": _any(_each(group["ing"] for group in heard_parts.values())),
         "spent": own.get("ing", ""),
         "state": _any(_each(g["ing"] for s, g in parts.items() if s.startswith("the "))),
         "person_base": own.get("base", ""),
+        "person_past": own.get("past", ""),
         "person_done": own.get("done", ""),
         "clause_ing": _clauses(usual, "{s} [ /0.12/ <last> | /0.06/ still ] ( {ing} ) [ /0.02/ <here> ]"),
         "clause_is": _clauses(usual, "{s} is ( {ing} )"),
@@ -143,8 +146,17 @@ def _with_everyday(
 def _spots(lexicon: Lexicon, labels: Iterable[tuple[TaskHead, str]]) -> Iterable[str]:
     """Where a person can be of whom more is read than that: "on the floor", "in the bathroom"."""
     everyday = [c.ing for _, label in labels for c in labels_said.everyday(label)]
-    rooms = [f"in the {word}" for head in lexicon.heads for word in head.words if word.endswith("room")]
-    return dict.fromkeys([*(ing for ing in everyday if re.match(r"(in|on) ", ing)), *rooms])
+    return dict.fromkeys(
+        [
+            *(ing for ing in everyday if re.match(r"(in|on) ", ing)),
+            *(f"in {room}" for room in _rooms(lexicon)),
+        ]
+    )
+
+
+def _rooms(lexicon: Lexicon) -> Iterable[str]:
+    words = (word for head in lexicon.heads for word in head.words)
+    return dict.fromkeys(f"the {word}" for word in words if re.fullmatch(r"\w+room", word))
 
 
 def _each(several: Iterable[Iterable[str]]) -> Iterable[str]:
@@ -170,6 +182,11 @@ def _about_sensors(lexicon: Lexicon, names: Iterable[str], known: Container[str]
     own += [f"the {name.lower().replace('_', ' ').replace('-', ' ')}" for name in names]
     also = [f"the {words}" for slot in lexicon.slots for words in MODALITY_WORDS[slot.modality]]
     sayable = [words for words in also if words not in own and all(w in known for w in words.split())]
+    own += [
+        f"my {slot.description.lower().removeprefix('the ')}"
+        for slot in lexicon.slots
+        if slot.modality == "imu"
+    ]
     said = [f"/4/ {words}" for words in dict.fromkeys(own) if _sayable(words)]
     return {
         "sensor": _any((*said, *(f"/0.4/ {words}" for words in dict.fromkeys(sayable) if _sayable(words))))

@@ -28,6 +28,8 @@ _GERUNDS = {"lying": "lie"}
 _WHERE = re.compile(r"\b(in|on|at) the \w+$")
 _PLACE = re.compile(r"\b(in|on|at) (?!the\b|an?\b|foot\b|front\b)(?=\w)")
 _WEATHER = frozenset(["rain", "snow", "hail", "thunder"])
+_MASS = _WEATHER | {"silence", "music", "speech", "laughter", "traffic", "wind", "water", "sea"}
+"""What is heard without an article, and never several of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +47,31 @@ _EVERYDAY = {
     "shower": (
         Clause(SOMEONE, "having a shower", "have a shower", "had a shower", "had a shower"),
         Clause(SOMEONE, "in the shower", "take a shower", "took a shower", "taken a shower"),
+        Clause(SOMEONE, "using the shower", "use the shower", "used the shower", "used the shower"),
     ),
     "bed": (
         Clause(SOMEONE, "in bed", "go to bed", "went to bed", "gone to bed"),
+        Clause(SOMEONE, "lying in bed", "lie in bed", "lay in bed", "lain in bed"),
+        Clause(SOMEONE, "in bed", "get into bed", "got into bed", "got into bed"),
+        Clause(SOMEONE, "awake", "wake up", "woke up", "woken up"),
         Clause(SOMEONE, "asleep", "sleep", "slept", "slept"),
         Clause(SOMEONE, "on the bed", "get out of bed", "got out of bed", "got out of bed"),
     ),
     "floor": (
         Clause(SOMEONE, "on the floor", "fall", "fell", "fallen"),
         Clause(SOMEONE, "on the floor", "fall over", "fell over", "fallen over"),
+        Clause(SOMEONE, "lying on the floor", "fall down", "fell down", "fallen down"),
+        Clause(SOMEONE, "down on the floor", "fall on the floor", "fell on the floor", "fallen on the floor"),
     ),
     "toilet": (
         Clause(SOMEONE, "on the toilet", "go to the toilet", "went to the toilet", "been to the toilet"),
     ),
+    "sink": (
+        Clause(
+            SOMEONE, "standing at the sink", "stand at the sink", "stood at the sink", "stood at the sink"
+        ),
+    ),
+    "lying": (Clause(SOMEONE, "lying down", "lie down", "lay down", "lain down"),),
     "standing_up": (Clause(SOMEONE, "getting up", "get up", "got up", "got up"),),
     "(seated|sitting)": (Clause(SOMEONE, "sitting", "sit", "sat", "sat"),),
     "standing": (Clause(SOMEONE, "standing", "stand", "stood", "stood"),),
@@ -93,17 +107,18 @@ def things(head: TaskHead, label: str, lexicon: Lexicon, known: Container[str]) 
             if len(words) > 1:  # "two people"; "two" alone is a number
                 one[" ".join(words)] = None
             continue
-        if len(words) > 1 or words[0].endswith("ing"):
-            some[" ".join(words)] = None
-        if len(words) > 1:
-            one[" ".join(words)] = None  # "a dog barking"
-            noun, last = " ".join(words[:-1]), words[-1]
-            one[noun] = None
-            some[_plural(noun)] = None
-            if last.endswith("ing"):
-                some[last] = one[f"{noun} {base_of(last, known)}"] = None
-        elif not words[0].endswith("ing"):
-            one[words[0]] = some[_plural(words[0])] = None
+        whole, noun, last = " ".join(words), " ".join(words[:-1]), words[-1]
+        if noun or last.endswith("ing"):
+            some[whole] = None
+        if noun:
+            one |= dict.fromkeys((whole, noun))  # "a dog barking", "a dog"
+            some[_several(noun)] = None
+        if noun and last.endswith("ing") and noun not in _WEATHER:
+            some[last] = one[f"{noun} {base_of(last, known)}"] = None
+        elif noun and last.endswith("s"):
+            some[last] = one[last] = None  # "waves"
+        elif not last.endswith("ing") and not noun:
+            one[last] = some[_several(last)] = None
     asked = "did you hear" if _HEARD in readout else "was there"
     meant = [tuple(t for t in kind if _meant(head, label, lexicon, f"{asked} {t}")) for kind in (one, some)]
     return Things(*meant)
@@ -125,7 +140,9 @@ def places(head: TaskHead, label: str, lexicon: Lexicon) -> list[str]:
     return [place for place, target in meant.items() if target is not None and target.head == head.name]
 
 
-def _plural(noun: str) -> str:
+def _several(noun: str) -> str:
+    if noun in _MASS:
+        return noun
     if noun.endswith("y") and noun[-2] not in _VOWELS:
         return f"{noun[:-1]}ies"
     return noun if noun.endswith("s") else f"{noun}s"
