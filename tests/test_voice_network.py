@@ -27,6 +27,7 @@ from edge_agent.voice.ngrams import WordOrder, arpa
 from edge_agent.voice.pieces import Pieces, Spelling, written_forms
 from edge_agent.voice.sense import Sense
 from edge_agent.voice.speech_network import END, SpeechNetwork
+from edge_agent.voice.transcribers import moonshine
 from edge_agent.voice.transcribers.moonshine import MoonshineTranscriber
 from edge_agent.voice.types import RATE_HZ
 
@@ -260,10 +261,10 @@ def _words(order, which):
 @needs_espeak
 def test_what_is_heard_badly_is_listened_to_once_more_and_slower(network, monkeypatch):
     made = MoonshineTranscriber(network, make_grammar(MODEL, SLOTS))
-    lengths, search = [], made._beam.search
+    sounds, search = [], made._beam.search
 
     def noted(samples):
-        lengths.append(len(samples))
+        sounds.append(samples)
         return search(samples)
 
     monkeypatch.setattr(made._beam, "search", noted)
@@ -271,8 +272,11 @@ def test_what_is_heard_badly_is_listened_to_once_more_and_slower(network, monkey
     made.transcribe(sound)
     noise = np.random.default_rng(1).normal(0, 0.1, len(sound)).astype(np.float32)
     made.transcribe(sound + noise)
-    assert len(lengths) == 3
-    assert lengths[2] == pytest.approx(1.1 * lengths[1], rel=0.01)
+    assert len(sounds) == 3
+    quiet = round(moonshine.QUIET_S * RATE_HZ)
+    assert not sounds[2][:quiet].any()
+    assert len(sounds[2]) - quiet == pytest.approx(1.1 * len(sounds[1]), rel=0.01)
+    assert sounds[2].dtype == np.float32
 
 
 @settings(max_examples=20, deadline=None)
