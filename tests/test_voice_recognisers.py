@@ -329,11 +329,64 @@ def test_a_voice_of_piper_needs_its_description(tmp_path):
         PiperSynthesiser(tmp_path / "voice.onnx")
 
 
+needs_piper = pytest.mark.skipif(shutil.which("piper") is None, reason="piper-tts is not installed")
+
+
+@needs_piper
 def test_piper_itself_refuses_a_file_that_is_no_voice(tmp_path):
-    if shutil.which("piper") is None:
-        pytest.skip("piper-tts is not installed")
     with pytest.raises(VoiceError, match="piper failed"):
         list(PiperSynthesiser(piper_voice(tmp_path)).speak("hello", threading.Event()))
+
+
+@needs_piper
+def test_piper_itself_loads_a_voice_and_speaks(tmp_path):
+    """A voice of its own project is a download of 20 MB and more; this one holds a level for each sound."""
+    speaker = PiperSynthesiser(level_voice(tmp_path))
+
+    def spoken(text):
+        pieces = list(speaker.speak(text, threading.Event()))
+        assert {rate_hz for _, rate_hz in pieces} == {22_050}
+        return np.concatenate([samples for samples, _ in pieces])
+
+    short, long = spoken("rain"), spoken("rain, rain and rain")
+    assert len(short) % HOP == 0
+    assert len(long) > 2 * len(short)
+    assert np.ptp(short) > 1000
+
+
+HOP = 256
+
+
+def level_voice(folder: Path) -> Path:
+    """A network with the inputs and the output of Piper's, and its description."""
+    onnx = pytest.importorskip("onnx")
+    node, tensor, floats = onnx.helper.make_node, onnx.helper.make_tensor, onnx.TensorProto.FLOAT
+    ints = onnx.TensorProto.INT64
+    inputs = [("input", ints, [1, "sounds"]), ("input_lengths", ints, [1]), ("scales", floats, [3])]
+    nodes = [
+        node("Cast", ["input"], ["level"], to=floats),
+        node("Unsqueeze", ["level", "last"], ["column"]),
+        node("Mul", ["column", "held"], ["levels"]),
+        node("Reshape", ["levels", "shape"], ["output"]),
+    ]
+    held = tensor("held", floats, [1, 1, HOP], [0.01] * HOP)
+    constants = [tensor("last", ints, [1], [2]), held, tensor("shape", ints, [3], [1, 1, -1])]
+    graph = onnx.helper.make_graph(
+        nodes,
+        "levels",
+        [onnx.helper.make_tensor_value_info(*one) for one in inputs],
+        [onnx.helper.make_tensor_value_info("output", floats, [1, 1, "samples"])],
+        constants,
+    )
+    opset = [onnx.helper.make_opsetid("", 13)]
+    onnx.save(onnx.helper.make_model(graph, opset_imports=opset, ir_version=8), folder / "voice.onnx")
+    sounds = {sound: [i] for i, sound in enumerate("_^$ ,.abdefhijklmnoprstuvwxzæðŋɐɑɔəɛɜɡɪɹɾʃʊʌʒθˈˌː")}
+    description = {
+        "audio": {"sample_rate": 22_050}, "espeak": {"voice": "en-us"}, "phoneme_id_map": sounds,
+        "num_symbols": len(sounds), "num_speakers": 1, "inference": {},
+    }  # fmt: skip
+    (folder / "voice.onnx.json").write_text(json.dumps(description), encoding="utf-8")
+    return folder / "voice.onnx"
 
 
 def test_samples_may_be_cut_anywhere():
