@@ -12,6 +12,7 @@ from functools import cache
 import numpy as np
 
 from edge_agent.memory import kinds
+from edge_agent.memory.known_words import DEVICE, NUMBER, THING
 from export import everyday
 from export import questions as q
 from export.dialogs import Turn
@@ -69,12 +70,12 @@ class Kinds:
     def _filled(self, place: re.Match[str]) -> str:
         match place[1]:
             case "x":
-                return self._one(THINGS).format(x=kinds.THING)
+                return self._one(THINGS).format(x=THING)
             case "n":
-                return self._one(NUMBERS).format(n=kinds.NUMBER)
+                return self._one(NUMBERS).format(n=NUMBER)
             case "s":
-                return self._one(DEVICES).format(s=kinds.DEVICE)
-        return kinds.NUMBER
+                return self._one(DEVICES).format(s=DEVICE)
+        return NUMBER
 
     def _one(self, items: tuple[str, ...]) -> str:
         return items[self.rng.integers(len(items))]

@@ -15,6 +15,8 @@ gguf = pytest.importorskip("gguf")
 from conftest import ROOT
 
 from edge_agent.memory import kinds
+from edge_agent.memory.known_words import ASKING, DEVICE, NUMBER, THEN, THING
+from edge_agent.memory.lexicon import stem
 from edge_agent.perception.prompt import normalise_question
 from export import questions as q
 from export.batches import ROW_TOKENS, Codec
@@ -88,12 +90,24 @@ def test_a_question_names_nothing_but_stands_as_the_device_puts_it():
         assert turn.question.startswith("past kind. ")
         assert not re.search(r"[{}]", turn.question)
         assert not turn.reads
-    assert np.mean([t.question.endswith(f" {kinds.THEN}?") for t in drawn]) == pytest.approx(TIMED, abs=0.05)
+    assert np.mean([t.question.endswith(f" {THEN}?") for t in drawn]) == pytest.approx(TIMED, abs=0.05)
 
 
 def test_each_answer_differs_from_the_others_in_its_first_token(codec: Codec):
     first = {codec.tokenizer.encode(f" {kinds.answer(kind)}").ids[0] for kind in EVERY}
     assert len(first) == len(EVERY)
+
+
+@pytest.mark.parametrize(
+    ("of", "several"),
+    [(THING, kinds.OF_THING), (NUMBER, kinds.OF_NUMBER), (DEVICE, kinds.OF_DEVICE)],
+)
+def test_the_model_is_trained_on_every_word_that_it_may_be_asked_with(of: str, several: tuple[str, ...]):
+    """What only says how something is asked passes for known because of it."""
+    asked = [turn.question for kind, turn in draw(8, 40000) if kind in several]
+    trained = {stem(w) for question in asked for w in re.findall("[a-z]+", question)}
+    assert [word for word in ASKING[of].split() if stem(word) not in trained] == []
+    assert of != NUMBER or [word for word in kinds.QUALITIES if stem(word) not in trained] == []
 
 
 def test_two_turns_fit_into_a_row_beside_an_answer(codec: Codec):

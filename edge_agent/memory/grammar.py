@@ -14,7 +14,8 @@ from edge_agent.memory import everyday, number_grammar, phrases
 from edge_agent.memory.clock_words import day_bounds_ns, local
 from edge_agent.memory.database import EVER_NS
 from edge_agent.memory.days import PhraseError
-from edge_agent.memory.known_words import KnownWords
+from edge_agent.memory.kinds import Found
+from edge_agent.memory.known_words import DEVICE, NUMBER, THING, KnownWords
 from edge_agent.memory.lexicon import Lexicon
 from edge_agent.memory.measured import Measured, Wanted
 from edge_agent.memory.number_grammar import NumberGrammar
@@ -96,7 +97,7 @@ _OTHERWISE: tuple[tuple[type[Targeted], re.Pattern[str]], ...] = (
 _NOT = re.compile(r"\bnot\b|n't\b|\bwithout\b|\bnever\b")
 _WHY = re.compile(r"(and |so |but )?(why|how come|what made|what caused|for what reason)\b")
 _OF_ITSELF = re.compile(r"\b(you|your|that|this|these|it|i)\b")
-_NOT_PERCEIVED = "not perceived"
+NOT_PERCEIVED = "not perceived"
 _POSSESSIVE = re.compile(r"\b(\w+day|morning|night|evening|afternoon)'s\b")
 _NOUN_SENSOR = re.compile(r"\b(?:sensors?|devices?)\b")
 _RULES = (
@@ -128,7 +129,7 @@ class Grammar:
         asked = normalise_question(question)
         if _SMALL_TALK.search(asked) or _HOW_KNOWN.match(asked):
             return None
-        asked = everyday.unframed(_THROUGH.sub("tell me", _POSSESSIVE.sub(r"\1", asked)))
+        asked = _worded(asked)
         asked, limit = self.numbers.without_limit(asked)
         try:
             when = phrases.find(asked, now_ns, self.zone)
@@ -164,7 +165,7 @@ class Grammar:
         rules = number_grammar.RULES if isinstance(query, Measured) else _RULES
         unknown = self._known.unknown(rest, rules)
         return (
-            Refused(f'I do not know what "{unknown[0]}" is. {self._offer()}', _NOT_PERCEIVED)
+            Refused(f'I do not know what "{unknown[0]}" is. {self._offer()}', NOT_PERCEIVED)
             if unknown
             else query
         )
@@ -259,7 +260,7 @@ class Grammar:
         return tuple(head.name for head in self.lexicon.heads)
 
     def _unknown(self) -> Refused:
-        return Refused(f"I cannot tell that from what I perceive. {self._offer()}", _NOT_PERCEIVED)
+        return Refused(f"I cannot tell that from what I perceive. {self._offer()}", NOT_PERCEIVED)
 
     def _offer(self) -> str:
         known = [*(n.subject for n in self.numbers.numbers), *self.lexicon.known_phrases()]
@@ -268,6 +269,41 @@ class Grammar:
 
     def _owned(self) -> str:
         return join(slot.description for slot in self.lexicon.slots) or "no sensors"
+
+    def found(self, question: str, now_ns: int) -> Found | None:
+        """What a question about the past names, whatever is asked of it; None where it is no such question.
+
+        Not either where it holds a word that is not known, a limit, or a "not".
+        """
+        asked, limit = self.numbers.without_limit(_worded(normalise_question(question)))
+        try:
+            when = phrases.find(asked, now_ns, self.zone)
+        except PhraseError:
+            return None
+        rest = everyday.plain(when.rest if when else asked, self.lexicon)
+        past = when is not None or _PAST_TENSE.search(rest)
+        if not past or limit or _NOT.search(rest) or _WHY.match(rest) or self.lexicon.absent(rest):
+            return None
+        number = self.numbers.named(rest) if self._is_of_number(rest) else None
+        target = None if number else self.lexicon.target(rest)
+        slots = () if number or target else self.lexicon.named_slots(rest)
+        if not (number or target or slots):
+            return None
+        of = THING if target else NUMBER if number else DEVICE
+        if not self._known.only_asks(
+            self._known.unknown(rest, number_grammar.RULES if number else _RULES), of
+        ):
+            return None
+        span, ever = (self.span(when, now_ns, ever=ever) for ever in (False, True))
+        return Found(
+            rest, span, ever, timed=when is not None, instant=when is not None and when.instant,
+            told=_EVERYTHING.search(rest) is not None, target=target, number=number, slots=slots,
+        )  # fmt: skip
+
+
+def _worded(asked: str) -> str:
+    """A normalised question in the plain words that the rules look for."""
+    return everyday.unframed(_THROUGH.sub("tell me", _POSSESSIVE.sub(r"\1", asked)))
 
 
 def moved(query: Query | Measured | Now, span: Span) -> Query | Measured | None:

@@ -13,14 +13,15 @@ from dataclasses import replace
 from datetime import tzinfo
 
 from edge_agent.askers import Askers
+from edge_agent.memory import kinds
 from edge_agent.memory.evidence import evidence
 from edge_agent.memory.follow_ups import Asked, FollowUps, Whole, about_answer
-from edge_agent.memory.grammar import Grammar, Refused
+from edge_agent.memory.grammar import NOT_PERCEIVED, Grammar, Refused
 from edge_agent.memory.lexicon import Lexicon
 from edge_agent.memory.measured import Measured, measured
 from edge_agent.memory.number_words import NumberWords, number_evidence
 from edge_agent.memory.queries import Now, Queries, Query, Timeline, heads_of
-from edge_agent.memory.telling import Said, Tell, by_rules
+from edge_agent.memory.telling import Said, Tell, Write, by_rules
 from edge_agent.memory.words import Words
 from edge_agent.perception.prompt import normalise_question
 from edge_agent.types import Answer, AnswerSource, Clock
@@ -43,26 +44,31 @@ class Recall:
         self._clock = clock
         self.askers: Askers[Asked] = Askers(clock)
 
-    def answer(self, question: str, asker: str, tell: Tell = by_rules) -> Answer | None:
+    def answer(
+        self, question: str, asker: str, tell: Tell = by_rules, write: Write | None = None
+    ) -> Answer | None:
         """The answer, or None where the question is for the model; `asker` is whose dialog this is.
 
-        `tell` words what is to be said. A refusal is worded here.
+        `tell` words what is to be said. A refusal is worded here. What kind of answer is wanted is asked of
+        the language model, by `write`, where the rules do not tell.
         """
         began = time.monotonic()
         try:
-            answer = self._answer(question, asker, tell)
+            answer = self._answer(question, asker, tell, write)
         except sqlite3.Error as error:
             text = "I cannot read my memory."
             answer = Answer(question, text, AnswerSource.REFUSAL, (), f"the memory failed: {error}")
         return answer and replace(answer, latency_ms=1e3 * (time.monotonic() - began))
 
-    def _answer(self, question: str, asker: str, tell: Tell) -> Answer | None:
+    def _answer(self, question: str, asker: str, tell: Tell, write: Write | None) -> Answer | None:
         now_ns = self._clock.wall_ns()
         asked = normalise_question(question).rstrip("?")
         last = self.askers.last(asker)
         if last is not None and not isinstance(last, Now) and (about := about_answer(asked)):
             return self._told(question, last, now_ns, tell, about)
-        parsed = self._follow_ups.parse(asked, last, now_ns) or self._grammar.parse(question, now_ns)
+        parsed, kind = self._follow_ups.parse(asked, last, now_ns), ""
+        if parsed is None:
+            parsed, kind = self._parsed(question, now_ns, write)
         if isinstance(parsed, Timeline) and last is not None and _IT.search(asked):
             parsed = replace(parsed, heads=heads_of(last) or parsed.heads)
         if isinstance(parsed, Refused):
@@ -72,7 +78,23 @@ class Recall:
             self.askers.remember(asker, Now(self._lexicon.concerned(asked), number.name if number else ""))
             return None
         self.askers.remember(asker, parsed)
-        return self._told(question, parsed, now_ns, tell)
+        if not kind:
+            return self._told(question, parsed, now_ns, tell)
+        told = self._told(question, parsed, now_ns, kinds.led(kind, tell))
+        return replace(told, understood_by="lm")
+
+    def _parsed(self, question: str, now_ns: int, write: Write | None) -> tuple[Whole | Refused | None, str]:
+        """The query, and its kind where the language model told that; else as the rules have it."""
+        parsed = self._grammar.parse(question, now_ns)
+        unclear = parsed is None or isinstance(parsed, Timeline | Refused)
+        if write is None or not unclear or (isinstance(parsed, Refused) and parsed.reason != NOT_PERCEIVED):
+            return parsed, ""
+        found = self._grammar.found(question, now_ns)
+        if found is None or (isinstance(parsed, Timeline) and (found.told or found.target is None)):
+            return parsed, ""
+        kind = kinds.chosen(found, self._lexicon, write)
+        query = found.query(kind, self._lexicon) if kind else parsed
+        return query, kind if query != parsed else ""
 
     def _told(self, question: str, query: Whole, now_ns: int, tell: Tell, about: str = "") -> Answer:
         """The answer to a query or, `about` it, its "sources" or its "certainty"."""

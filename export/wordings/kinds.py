@@ -138,6 +138,8 @@ KINDS: dict[str, tuple[str, ...]] = {
         "up to how much was {n}", "what was the extreme of {n} upward", "high of {n}", "the high for {n}",
         "what high did {n} hit", "when was {n} greatest", "when did {n} peak", "max of {n}", "{n} max",
         "the summit of {n}", "how blazing was it at most", "did {n} get high, and how high",
+        "what was the most that {n} came to", "when was it dampest", "when was it hottest",
+        "when was it warmest",
     ),
     "lowest": (
         "what did {n} bottom out at", "the bottom of {n}", "what was the lower end of {n}",
@@ -154,6 +156,8 @@ KINDS: dict[str, tuple[str, ...]] = {
         "when did {n} bottom out", "min of {n}", "{n} min", "the depth of {n}", "how freezing was it",
         "how deep did {n} go", "how deep did {n} sink", "did {n} get low, and how low", "least of {n}",
         "how little was {n}", "what was the lowest point of {n}",
+        "what was the least that {n} came to", "when was it darkest", "when was it coldest",
+        "when was it driest",
     ),
     "average": (
         "what was {n} typically", "what was {n} as a rule", "what was {n} in general",
@@ -187,6 +191,7 @@ KINDS: dict[str, tuple[str, ...]] = {
         "in numbers, what was {n}", "exact {n}", "what exactly was {n}", "the state of {n}",
         "what was the state of {n}", "measurement of {n}", "what measurement of {n} is there",
         "let me have {n}", "i want {n}", "i need {n}", "i would like {n}", "{n} please", "how was the air",
+        "how chilly was it", "was it chilly", "what did you have as {n}",
     ),
     "change": (
         "how did {n} develop", "how did {n} evolve", "how has {n} moved", "which way did {n} go",
