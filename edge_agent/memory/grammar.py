@@ -95,6 +95,7 @@ _OTHERWISE: tuple[tuple[type[Targeted], re.Pattern[str]], ...] = (
 )  # fmt: skip
 """What else is asked of a label, where it is not said in the words above."""
 _NOT = re.compile(r"\bnot\b|n't\b|\bwithout\b|\bnever\b")
+_NO = re.compile(r"(?<!or )\bno\b")
 _WHY = re.compile(r"(and |so |but )?(why|how come|what made|what caused|for what reason)\b")
 _OF_ITSELF = re.compile(r"\b(you|your|that|this|these|it|i)\b")
 NOT_PERCEIVED = "not perceived"
@@ -282,7 +283,8 @@ class Grammar:
             return None
         rest = everyday.plain(when.rest if when else asked, self.lexicon)
         past = when is not None or _PAST_TENSE.search(rest)
-        if not past or limit or _NOT.search(rest) or _WHY.match(rest) or self.lexicon.absent(rest):
+        denied = _NOT.search(rest) or _NO.search(rest)
+        if not past or limit or denied or _WHY.match(rest) or self.lexicon.absent(rest):
             return None
         number = self.numbers.named(rest) if self._is_of_number(rest) else None
         target = None if number else self.lexicon.target(rest)

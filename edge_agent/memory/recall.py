@@ -86,15 +86,13 @@ class Recall:
     def _parsed(self, question: str, now_ns: int, write: Write | None) -> tuple[Whole | Refused | None, str]:
         """The query, and its kind where the language model told that; else as the rules have it."""
         parsed = self._grammar.parse(question, now_ns)
-        unclear = parsed is None or isinstance(parsed, Timeline | Refused)
-        if write is None or not unclear or (isinstance(parsed, Refused) and parsed.reason != NOT_PERCEIVED):
-            return parsed, ""
-        found = self._grammar.found(question, now_ns)
-        if found is None or (isinstance(parsed, Timeline) and (found.told or found.target is None)):
+        found = self._grammar.found(question, now_ns) if write and _is_unclear(parsed) else None
+        if write is None or found is None or (isinstance(parsed, Timeline) and found.told):
             return parsed, ""
         kind = kinds.chosen(found, self._lexicon, write)
-        query = found.query(kind, self._lexicon) if kind else parsed
-        return query, kind if query != parsed else ""
+        if not kind or (isinstance(parsed, Timeline) and kind == "events"):
+            return parsed, ""
+        return found.query(kind, self._lexicon), kind
 
     def _told(self, question: str, query: Whole, now_ns: int, tell: Tell, about: str = "") -> Answer:
         """The answer to a query or, `about` it, its "sources" or its "certainty"."""
@@ -130,3 +128,10 @@ class Recall:
             case _:
                 said = self._number_words.answer(found, number, self._words.span(query.span, now_ns))
         return said, number_evidence(found, number)
+
+
+def _is_unclear(parsed: Whole | Refused | None) -> bool:
+    """Whether the rules found no query, or told all there was for want of a better one."""
+    return isinstance(parsed, Timeline | None) or (
+        isinstance(parsed, Refused) and parsed.reason == NOT_PERCEIVED
+    )
