@@ -27,7 +27,7 @@ COVERAGE = 0.9
 BLOCKS = 5
 """Parts of the validation windows, in the order of their recordings, each of which must be covered so often.
 
-People, rooms and days to come are not exchangeable with those that were met; the worst part is nearest to them.
+Other people, rooms and days are not exchangeable with those that were met; the worst part is nearest to them.
 """
 
 Fitted = dict[str, Any]
