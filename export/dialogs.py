@@ -84,7 +84,8 @@ class Asker:
             "false_premise": (0.05, self.false_premise), "choice": (0.10, self.choice),
             "why": (0.06, self.why), "both": (0.04, self.both), "which_sensor": (0.04, self.which_sensor),
             "one_sensor": (0.05, self.one_sensor), "number": (0.12, self.number),
-            "change": (0.05, self.change), "conflict": (0.03, self.conflict), "advice": (0.04, self.advice),
+            "change": (0.05, self.change), "comparison": (0.04, self.comparison),
+            "conflict": (0.03, self.conflict), "advice": (0.04, self.advice),
             "unknown": (0.05, self.unknowable), "fixed": (0.08, self.fixed),
         }  # fmt: skip
 
@@ -184,6 +185,12 @@ class Asker:
         head = head or self._head(state)
         text = self._word(FAMILIES.before_of).format(noun=HEADS[head].noun)
         return self._reading("change", head, text, state, before)
+
+    def comparison(self, state: State, head: str | None = None) -> Turn:
+        """Two windows of a head, this one and the last that read otherwise."""
+        head = head or self._head(state)
+        text = self._word(FAMILIES.compared).format(noun=HEADS[head].noun)
+        return self._reading("comparison", head, text, state, before)
 
     def conflict(self, state: State) -> Turn:
         """Do two sensors of one head agree? The device compares them."""
