@@ -11,9 +11,9 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from export.answers import State, Turn, says
 from export.batches import LABEL_WEIGHT, Codec, DialogBatch
 from export.catalog import classes
-from export.dialogs import State, Turn, says
 from export.groups import Group, Sample, draw, random_mask
 from export.networks.adapter import Adapter, AdapterConfig, AdapterOutput, Heads
 from export.networks.language import IOTLM_7M, LanguageConfig, LanguageModel

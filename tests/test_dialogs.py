@@ -16,8 +16,9 @@ from sklearn.pipeline import make_pipeline
 
 from edge_agent.perception.prompt import normalise_question
 from export import questions as q
+from export.answers import NO_SENSORS, State, listed, missing, tool_call
 from export.catalog import ACTIVITY, HEADS, SLOT_FACTS, SLOTS, classes, numbers
-from export.dialogs import NO_SENSORS, Asker, State, listed, missing, tool_call
+from export.dialogs import Asker
 from export.wordings import FAMILIES, MEASURED, WORDINGS
 
 CLASSES = [head.name for head in classes()]
