@@ -149,6 +149,8 @@ def main() -> None:
             if i < int(times):
                 once(found)
         for kind, each in zip(kinds, found, strict=True):
+            each.had = each.health.samples  # on a busy machine one may just be lost again
+            wait_for(each.back, PATIENCE_S, f"{each.device.name}: {each.health}")
             counted = {"kind": kind, "state": each.health.state, "reconnects": each.health.reconnects}
             print(json.dumps({**counted, "slowest_s": each.slowest_s}), flush=True)
 
