@@ -24,7 +24,7 @@ GATES = (
 )
 CONFORMAL = (
     "Sets that hold the truth in 90 % of the windows, as was asked for: the threshold is the least of five "
-    "consecutive parts of the validation windows. With one for all of them, as in versions before 0.7, four heads "
+    "consecutive parts of the validation windows. With one for all of them, as before 0.7, four heads "
     "of twelve fell short on the test part (0.84 to 0.90); the five parts were then chosen, and nothing else."
 )
 PROTOCOL = (
