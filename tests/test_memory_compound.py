@@ -86,9 +86,11 @@ def world(tmp_path_factory) -> Iterator[World]:
     values = []
     for i, moment in enumerate(day):
         row = {
-            "temperature": round(20 + i / 1000 + 3 * math.sin(i / 300), 1), "light": float(i % 400), "co2": float(500 + i % 90 + i // 10),
+            "temperature": round(20 + i / 1000 + 3 * math.sin(i / 300), 1),
             "humidity": float(40 + i % 7 + i // 900),
-        }  # fmt: skip
+            "light": float(i % 400),
+            "co2": float(500 + i % 90 + i // 10),
+        }
         clock.advance((moment.wall_ns - clock.wall_ns()) / S)
         said = {name: f"{row[name]:.{FACTS[name][1]}f} {FACTS[name][0]}" for name in FACTS}
         percept = replace(percept_of(moment, i, clock.monotonic_ns()), facts=said)
