@@ -15,7 +15,7 @@ from edge_agent.memory import kinds
 from edge_agent.memory.known_words import DEVICE, NUMBER, THING
 from export import everyday
 from export import questions as q
-from export.dialogs import Turn
+from export.answers import Turn
 from export.past import FAMILY
 from export.wordings.kinds import DEVICES, FRAMES, KINDS, NUMBERS, THINGS, WORDS
 from export.wordings.past import PAST

@@ -52,6 +52,8 @@ ASKED = {
     "was the radar reachable yesterday?": None,
     "what is the tally of tomorrow's rain?": None,
     "was the plumber frequent yesterday?": None,
+    "were the dog and the baby frequent yesterday?": None,
+    "were the temperature and the humidity steady yesterday?": None,
 }
 """What is asked of the model; None where nothing is."""
 

@@ -19,8 +19,8 @@ from edge_agent.memory.known_words import ASKING, DEVICE, NUMBER, THEN, THING
 from edge_agent.memory.lexicon import stem
 from edge_agent.perception.prompt import normalise_question
 from export import questions as q
+from export.answers import Turn
 from export.batches import ROW_TOKENS, Codec
-from export.dialogs import Turn
 from export.kinds import TIMED, Kinds, part, sources
 from export.restore import tokenizer
 from export.wordings.kinds import KINDS

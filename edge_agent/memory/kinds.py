@@ -83,11 +83,16 @@ class Found:
     slots: tuple[str, ...] = ()
 
     @property
+    def of(self) -> str:
+        """THING, NUMBER or DEVICE."""
+        if self.target is not None:
+            return THING
+        return NUMBER if self.number is not None else DEVICE
+
+    @property
     def kinds(self) -> tuple[str, ...]:
         """What can be asked of it."""
-        if self.target is not None:
-            return OF_THING
-        return OF_NUMBER if self.number is not None else OF_DEVICE
+        return {THING: OF_THING, NUMBER: OF_NUMBER, DEVICE: OF_DEVICE}[self.of]
 
     def query(self, kind: str, lexicon: Lexicon) -> Query | Measured:
         """What a kind makes of it."""

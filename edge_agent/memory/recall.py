@@ -8,14 +8,15 @@ from __future__ import annotations
 import re
 import sqlite3
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import tzinfo
 
 from edge_agent.askers import Askers
 from edge_agent.memory import kinds
+from edge_agent.memory.comparing import Comparing, Evidence
+from edge_agent.memory.compound import Compared, Each, Part, Whole
 from edge_agent.memory.evidence import evidence
-from edge_agent.memory.follow_ups import Asked, FollowUps, Whole, about_answer
+from edge_agent.memory.follow_ups import Asked, FollowUps, about_answer
 from edge_agent.memory.grammar import NOT_PERCEIVED, Grammar, Refused
 from edge_agent.memory.lexicon import Lexicon
 from edge_agent.memory.measured import Measured, measured
@@ -26,7 +27,6 @@ from edge_agent.memory.words import Words
 from edge_agent.perception.prompt import normalise_question
 from edge_agent.types import Answer, AnswerSource, Clock
 
-Evidence = tuple[Mapping[str, object], ...]
 _IT = re.compile(r"\bit\b|^and\b")
 
 
@@ -41,6 +41,7 @@ class Recall:
         self._follow_ups = FollowUps(self._grammar, queries)
         self._words = Words(lexicon, zone)
         self._number_words = NumberWords(lexicon.manifest, zone)
+        self._comparing = Comparing(queries, self._numbers, self._words, self._number_words)
         self._clock = clock
         self.askers: Askers[Asked] = Askers(clock)
 
@@ -96,15 +97,31 @@ class Recall:
 
     def _told(self, question: str, query: Whole, now_ns: int, tell: Tell, about: str = "") -> Answer:
         """The answer to a query or, `about` it, its "sources" or its "certainty"."""
-        if isinstance(query, Measured):
-            said, proof = self._measured(query, now_ns, about)
-        else:
-            said, proof = self._read(query, now_ns, about)
+        said, proof = self._said(query, now_ns, about)
         told = tell(said, question)
         return Answer(
             question, told.text, AnswerSource.MEMORY, proof, told.objection,
             first_token_ms=told.first_token_ms, worded_by=told.by,
         )  # fmt: skip
+
+    def _said(self, query: Whole, now_ns: int, about: str) -> tuple[Said, Evidence]:
+        match query:
+            case Compared() if not about:
+                return self._comparing.answer(query, now_ns)
+            case Compared():
+                return self._each((query.one, query.other), now_ns, about)
+            case Each(parts):
+                return self._each(parts, now_ns, about)
+            case Measured():
+                return self._measured(query, now_ns, about)
+        return self._read(query, now_ns, about)
+
+    def _each(self, parts: tuple[Part, ...], now_ns: int, about: str) -> tuple[Said, Evidence]:
+        """Several answers, one after the other, each in the words of the rules."""
+        told = [self._said(part, now_ns, about) for part in parts]
+        events = " ".join(dict.fromkeys(said.text for said, _ in told)).removesuffix(".")
+        summary = {"query": "Each", "questions": len(parts)}
+        return Said("each", {"events": events}), (summary, *(fact for _, proof in told for fact in proof))
 
     def _read(self, query: Query, now_ns: int, about: str) -> tuple[Said, Evidence]:
         found = self._queries.run(query, now_ns)
