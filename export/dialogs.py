@@ -39,7 +39,7 @@ ABLE_SHARE = 0.85
 """How often what is asked about has data, where anything has; else that there is none must be said."""
 FORMS_SHARE = 0.5
 """How often what has a fixed answer is asked in a form with words filled in: the held-out ones are not."""
-ALONE_SHARE = 0.08
+ALONE_SHARE = 0.12
 BESIDE_READINGS = 0.15
 """How often a caption of another level stands beside the readings."""
 
@@ -304,7 +304,7 @@ class Asker:
         query, own = WORDINGS[head].query, WORDINGS[head].alone
         if self.held_out or not own or self.rng.random() >= ALONE_SHARE:
             return self._word(query)
-        word = self._one(own)
+        word = framed(self.rng, self._one(own))  # "and trip now", but never "trip" where that is held out
         return self._word(query) if word in q.split(query, held_out=True) else word
 
     def _ask(self, wordings: tuple[str, ...]) -> str:
