@@ -14,6 +14,7 @@ from conftest import ROOT
 from memory_world import S, World, generated_days, remembering
 
 from edge_agent import manifest as manifests
+from edge_agent.cli_ask import explain
 from edge_agent.clock import ManualClock
 from edge_agent.delivery.backoff import FullJitter
 from edge_agent.memory import kinds
@@ -191,6 +192,21 @@ def test_all_that_there_was_is_told_where_the_model_knows_nothing_better(world: 
     told = world.recall.answer(question, "told", write=writes("whether."))
     assert told is not None
     assert told.evidence[0]["query"] == "Whether"
+
+
+def test_who_understood_and_who_worded_is_told_beside_an_answer():
+    reply = {"source": "memory", "latency_ms": 8.0, "evidence": [], "reason": "", "simulated": False}
+    by = [
+        explain({**reply, "understood_by": understood, "worded_by": worded})
+        for understood in ("lm", "rules")
+        for worded in ("lm", "rules")
+    ]
+    assert by == [
+        "(memory, understood and worded by the language model, 8 ms)",
+        "(memory, understood by the language model, 8 ms)",
+        "(memory, worded by the language model, 8 ms)",
+        "(memory, 8 ms)",
+    ]
 
 
 # -- the model that ships ----------------------------------------------------------------------------------
