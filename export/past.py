@@ -16,8 +16,8 @@ import numpy as np
 from edge_agent.memory.forms import CAUTION
 from edge_agent.memory.telling import Said, forms, prompt
 from export import questions as q
+from export.answers import Turn
 from export.catalog import SLOTS, classes
-from export.dialogs import Turn
 from export.wordings.past import ABOVE, BELOW, PAST, THINGS, TIMES
 
 FAMILY = "past"
@@ -36,6 +36,10 @@ KINDS: dict[str, Mapping[str, float]] = {
     "why": {"how often": 0.5, "none": 0.35, **_NO_DATA},
     "what happened": {"events": 0.7, "nothing": 0.2, **_NO_DATA},
     "before": {"before": 0.7, "nothing before": 0.25, "no data ever": 0.05},
+    "after": {"after": 0.7, "nothing after": 0.25, "no data ever": 0.05},
+    "more": {"more": 0.32, "less": 0.32, "as much": 0.12, "none": 0.12, **_NO_DATA},
+    "most": {"most often": 0.36, "longest": 0.36, "nothing": 0.1, **_NO_DATA},
+    "each": {"each": 1.0},
     "unusual": {"unusual": 0.5, "nothing unusual": 0.4, **_NO_DATA},
     "sensors": {"sensors": 0.85, "no data ever": 0.15},
     "sources": {"told by": 0.35, "told by none": 0.2, "measured by": 0.3, "measured by none": 0.15},
@@ -45,6 +49,7 @@ KINDS: dict[str, Mapping[str, float]] = {
     "value": {"value": 0.5, "range": 0.4, **_NO_VALUE},
     "average": {"average": 0.78, **_NO_VALUE},
     "change": {"rose": 0.32, "fell": 0.32, "same": 0.16, **_NO_VALUE},
+    "higher": {"higher": 0.32, "lower": 0.32, "equal": 0.16, **_NO_VALUE},
     "limit": {"above": 0.2, "not above": 0.2, "below": 0.2, "not below": 0.2, **_NO_VALUE},
 }  # fmt: skip
 """What is asked -> the kinds of its answers and how often each is drawn."""
@@ -53,6 +58,7 @@ NEVER_CAUTIOUS = frozenset(
         "no data", "no data ever", "told by", "told by none", "sure", "measured by", "measured by none",
         "sure of value", "sure of no value", "highest", "lowest", "value", "average", "range", "rose", "fell",
         "same", "above", "not above", "below", "not below", "no value", "no value ever",
+        "higher", "lower", "equal", "each",
     )
 )  # fmt: skip
 """Kinds whose answers have no caution beside them: they say themselves what is not known."""

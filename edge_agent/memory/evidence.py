@@ -8,7 +8,7 @@ from edge_agent.clock import NS_PER_S
 from edge_agent.memory.clock_words import utc_words
 from edge_agent.memory.lexicon import Lexicon
 from edge_agent.memory.notes import DATA, NO_DATA, SLOT
-from edge_agent.memory.queries import KEPT, Availability, Finding, Query, Timeline, heads_of, span_of
+from edge_agent.memory.queries import KEPT, Availability, Finding, Most, Query, Timeline, heads_of, span_of
 from edge_agent.memory.spells import Spell, Sum
 
 
@@ -82,7 +82,7 @@ def _sums(found: Finding) -> list[dict[str, object]]:
             }
             for slot in found.query.slots
         ]
-    if not isinstance(found.query, Timeline):
+    if not isinstance(found.query, Timeline | Most):
         return []
     return [
         {"task": head, "label": label, "count": one.times, "seconds": one.seen_ns / NS_PER_S}

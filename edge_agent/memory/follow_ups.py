@@ -8,10 +8,12 @@ from datetime import timedelta
 
 from edge_agent.memory import phrases
 from edge_agent.memory.clock_words import instant_ns, local
+from edge_agent.memory.compound import Comparable, Compared, Each, Part, Whole, each
 from edge_agent.memory.days import PhraseError
 from edge_agent.memory.grammar import Grammar, Refused, moved
 from edge_agent.memory.measured import Measured, Wanted
 from edge_agent.memory.queries import (
+    After,
     Availability,
     Before,
     FirstTime,
@@ -21,7 +23,6 @@ from edge_agent.memory.queries import (
     Now,
     Ongoing,
     Queries,
-    Query,
     Span,
     Target,
     Targeted,
@@ -32,19 +33,26 @@ from edge_agent.memory.queries import (
     span_of,
 )
 
-Whole = Query | Measured
 Asked = Whole | Now
 _ABOUT = r"(?:and |so |or )?(?:(?:what|how) about )?"
 _BEFORE = re.compile(
     rf"{_ABOUT}(?:what (?:was|came|happened|did you \w+|were \w+) )?(?:it )?(?:the time )?(?:right |just )?"
     r"(?:before|earlier|previously)(?: (?:that|this|then|it))?|(?:go |look )?further back"
 )
+_AFTER = re.compile(
+    rf"{_ABOUT}(?:(?:what|anything)(?P<all> happened| else happened| happen| was going on)? "
+    r"(?:(?:was|came|comes|did you \w+|were \w+) )?)?(?:it )?"
+    r"(?:(?:right |just |directly |immediately )?(?:after(?:wards?)?|next|later)(?: (?:that|this|then|it))?)"
+    r"|(?:and |so )?then(?: what(?: happened)?)?|what then"
+)
 _DAY_BEFORE = re.compile(
     rf"{_ABOUT}(?:what happened )?(?:on )?the (?P<unit>day|night|morning|afternoon|evening|week) before"
     r"(?: that| this)?"
 )
 _SENSOR = re.compile(
-    r"(?:and )?(?:(?:by |from |on |because of )?(?:which|what) (?:sensors?|one|device|basis|evidence)\b.*"
+    r"(?:and )?(?:(?:by |from |on |because of )?(?:which|what) (?:sensors?|one|device|basis|evidence)\b"
+    r"(?!.*\b(?:online|offline|missing|working|available|connected|disconnected|there|down|running|broken|dead"
+    r"|silent|unplugged|ok|okay|fine|active|installed|configured|up|fail\w*|work|lost|have|has|had|trust)\b).*"
     r"|who (?:told|says|said).*|says who|based on what|what is (?:that|this|it) based on"
     r"|what makes you say .*|how (?:do|did|can|could) you (?:know|tell)(?: that| this| it)?"
     r"|where (?:do|did) you (?:know|have|get) .* from|why do you (?:think|say|believe)(?: so| that| this)?)"
@@ -78,6 +86,8 @@ _AGAIN: tuple[tuple[type[Targeted], str], ...] = (
 )
 """The same label and time, and another thing asked of it."""
 _ONLY_AND = re.compile(r"(?:(?:and|what|how|about|or|then|the|same|thing|question|for|on|also)\b|[ ?,])*")
+_AFTER_WHAT = "After what? Please ask for example: what happened in the last ten minutes?"
+_STILL = "That goes on until now: there is nothing after it yet."
 _BEFORE_WHAT = "Before what? Please ask for example: what happened in the last ten minutes?"
 _NOTHING_BEFORE = "Please ask the whole question, for example: what happened in the last ten minutes?"
 
@@ -95,6 +105,8 @@ def kind_of(asked: str) -> str:
         return about
     if _BEFORE.fullmatch(asked):
         return "before"
+    if _AFTER.fullmatch(asked):
+        return "after"
     if _SO_LONG.fullmatch(asked) or any(re.fullmatch(f"(?:and )?(?:{words})", asked) for _, words in _AGAIN):
         return "again"
     return "varied" if _AND.match(asked) and not _WHOLE.search(asked) else ""
@@ -109,16 +121,39 @@ class FollowUps:
 
     def parse(self, asked: str, last: Asked | None, now_ns: int) -> Whole | Refused | None:
         """The whole question; None where it is whole already. `last` is the one before, if any."""
-        if _BEFORE.fullmatch(asked):
-            if last is None:
-                return Refused(_BEFORE_WHAT, "nothing was asked before")
-            return self._before(last, now_ns)
+        if isinstance(last, Each):
+            return self._of_each(asked, last, now_ns)
+        if isinstance(last, Compared):
+            return self._of_compared(asked, last, now_ns)
+        before, after = _BEFORE.fullmatch(asked), _AFTER.fullmatch(asked)
         again = next((kind for kind, words in _AGAIN if re.fullmatch(f"(?:and )?(?:{words})", asked)), None)
         if last is None:
-            return None if again is None else Refused(_NOTHING_BEFORE, "nothing was asked before")
-        if again is not None:
-            return self._again(last, again)
-        return self._varied(asked, last, now_ns)
+            help_with = _BEFORE_WHAT if before else _AFTER_WHAT if after else _NOTHING_BEFORE if again else ""
+            return Refused(help_with, "nothing was asked before") if help_with else None
+        if before:
+            return self._before(last, now_ns)
+        if after:
+            return self._after(last, now_ns, everything=bool(after["all"]))
+        return self._again(last, again) if again is not None else self._varied(asked, last, now_ns)
+
+    def _of_each(self, asked: str, last: Each, now_ns: int) -> Whole | Refused | None:
+        """The same follow-up of each question of the one before."""
+        parts: list[Part] = []
+        for part in last.parts:
+            found = self.parse(asked, part, now_ns)
+            if found is None or isinstance(found, Refused | Compared | Each):
+                return found
+            parts.append(found)
+        return each(parts)
+
+    def _of_compared(self, asked: str, last: Compared, now_ns: int) -> Whole | Refused | None:
+        """The same two times compared, of another thing."""
+        one, other = (self.parse(asked, part, now_ns) for part in (last.one, last.other))
+        if one is None and other is None:
+            return None
+        if isinstance(one, Comparable) and isinstance(other, Comparable) and one.span == last.one.span:
+            return Compared(one, other)
+        return Refused(_NOTHING_BEFORE, "two times were compared before")
 
     def _varied(self, asked: str, last: Asked, now_ns: int) -> Whole | Refused | None:
         """The question before, of another time or another thing."""
@@ -180,7 +215,9 @@ class FollowUps:
             wanted = last.wanted
         return Measured(other.name if other else last.name, wanted, when.span if when else last.span)
 
-    def _before(self, last: Asked, now_ns: int) -> Whole | None:
+    def _before(  # noqa: PLR0911  # one for each kind of answer
+        self, last: Asked, now_ns: int
+    ) -> Whole | Refused | None:
         """What was before the last answer: the time before, or what was read before what it told of."""
         if isinstance(last, Before):
             found = self._queries.run(last, now_ns)
@@ -195,7 +232,35 @@ class FollowUps:
             if isinstance(last, Ongoing):
                 return Before((last.target.head,), at_ns)
             return LastTime(last.target, replace(last.span, end_ns=at_ns))
+        if isinstance(last, After):
+            return Before(last.heads, last.at_ns)
+        if isinstance(last, Each | Compared) or last.span.open:
+            return Refused(_BEFORE_WHAT, "no time was asked for before")
         return moved(last, Span(2 * last.span.start_ns - last.span.end_ns, last.span.start_ns))
+
+    def _after(  # noqa: PLR0911  # one for each kind of answer
+        self, last: Asked, now_ns: int, *, everything: bool
+    ) -> Whole | Refused | None:
+        """What began after the last answer, of what it told of or of `everything`, or the time after it."""
+        every = tuple(head.name for head in self._lexicon.heads)
+        heads = every if everything else heads_of(last) or every
+        if isinstance(last, After | Before | LastTime | FirstTime | Ongoing):
+            found = self._queries.run(last, now_ns)
+            if not found.spells:
+                return Refused(_AFTER_WHAT, "nothing was told of before")
+            if isinstance(last, After):  # the next round
+                return After(heads, max(spell.start_ns for spell in found.spells) + 1)
+            end_ns = max(spell.end_ns for spell in found.spells)
+            if found.ongoing and not isinstance(last, FirstTime):
+                return Refused(_STILL, "it goes on")
+            if isinstance(last, FirstTime) and not everything and end_ns < last.span.end_ns:
+                return FirstTime(last.target, replace(last.span, start_ns=end_ns))
+            return After(heads, end_ns)
+        span = span_of(last)
+        if span is None or span.end_ns >= now_ns:
+            return Refused(_STILL, "it goes on")
+        later = Span(span.end_ns, min(2 * span.end_ns - span.start_ns, now_ns))
+        return Timeline(every, later) if everything else moved(last, later)
 
     def _day_before(self, last: Asked, days: int) -> Whole | None:
         """The same so many days earlier, at the same hours."""

@@ -86,6 +86,46 @@ FORMS: dict[str, tuple[str, ...]] = {
         "Before: nothing that I remember.",
         "There is nothing to tell: I remember nothing before that.",
     ),
+    "after": (
+        "After that: {events}.",
+        "After: {events}.",
+        "This is what I read after that: {events}.",
+    ),
+    "nothing after": (
+        "I read nothing new after that.",
+        "After: nothing new.",
+        "There is nothing to tell: I read nothing new after that.",
+    ),
+    "most often": (
+        "Most often {when} was {what}, {value} ({proof}); then {events}.",
+        "{what} most often {when}: {value} ({proof}); then {events}.",
+        "The most frequent {when} was {what}: {value} ({proof}); then {events}.",
+    ),
+    "longest": (
+        "Longest {when} was {what}, for {value} ({proof}); then {events}.",
+        "{what} longest {when}: {value} ({proof}); then {events}.",
+        "The most of the time {when} was {what}: {value} ({proof}); then {events}.",
+    ),
+    "more": (
+        "I read {what} {value} {when} and {other} {then}, so {change} more ({proof}).",
+        "{change} more: {what}, {value} {when} and {other} {then} ({proof}).",
+        "The comparison of {what}: {value} {when} and {other} {then}, so {change} more ({proof}).",
+    ),
+    "less": (
+        "I read {what} {value} {when} and {other} {then}, so {change} less ({proof}).",
+        "{change} less: {what}, {value} {when} and {other} {then} ({proof}).",
+        "The comparison of {what}: {value} {when} and {other} {then}, so {change} less ({proof}).",
+    ),
+    "as much": (
+        "I read {what} as much {when} as {then}: {value} ({proof}).",
+        "As much {when} as {then}: {what}, {value} ({proof}).",
+        "The comparison of {what}: {value}, as much {when} as {then} ({proof}).",
+    ),
+    "each": (
+        "In turn: {events}.",
+        "Each: {events}.",
+        "This is how each was: {events}.",
+    ),
     "unusual": (
         "{when}. {events}.",
         "Unusual {when}. {events}.",
@@ -170,6 +210,21 @@ FORMS: dict[str, tuple[str, ...]] = {
         "{number} was the same at both ends {when}: {value} {at} and {end} ({proof}).",
         "No change {when}: {number}, {value} {at} and {end} ({proof}).",
         "There was no change of {number} {when}: it was {value} {at} and {end} ({proof}).",
+    ),
+    "higher": (
+        "{number} was {value} {when} and {other} {then}, so {change} higher ({proof}).",
+        "{change} higher: {number}, {value} {when} and {other} {then} ({proof}).",
+        "The comparison of {number}: {value} {when} and {other} {then}, so {change} higher ({proof}).",
+    ),
+    "lower": (
+        "{number} was {value} {when} and {other} {then}, so {change} lower ({proof}).",
+        "{change} lower: {number}, {value} {when} and {other} {then} ({proof}).",
+        "The comparison of {number}: {value} {when} and {other} {then}, so {change} lower ({proof}).",
+    ),
+    "equal": (
+        "{number} was the same {when} as {then}: {value} ({proof}).",
+        "The same {when} as {then}: {number}, {value} ({proof}).",
+        "The comparison of {number}: {value}, the same {when} as {then} ({proof}).",
     ),
     "above": (
         "Yes. {number} was {limit} {when} {times}; the highest was {value} ({proof}).",

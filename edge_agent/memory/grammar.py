@@ -10,20 +10,24 @@ import re
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 
-from edge_agent.memory import everyday, number_grammar, phrases
-from edge_agent.memory.clock_words import day_bounds_ns, local
+from edge_agent.memory import each_grammar, everyday, most_grammar, number_grammar, phrases
+from edge_agent.memory.clock_words import NUMBER, day_bounds_ns, local
+from edge_agent.memory.compare_grammar import CompareGrammar
+from edge_agent.memory.compound import Each, Part, Whole
 from edge_agent.memory.database import EVER_NS
 from edge_agent.memory.days import PhraseError
+from edge_agent.memory.kinds import Found
 from edge_agent.memory.known_words import KnownWords
 from edge_agent.memory.lexicon import Lexicon
 from edge_agent.memory.measured import Measured, Wanted
-from edge_agent.memory.number_grammar import NumberGrammar
+from edge_agent.memory.number_grammar import Limit, NumberGrammar
 from edge_agent.memory.queries import (
     Availability,
     FirstTime,
     HowLong,
     HowOften,
     LastTime,
+    Most,
     Now,
     Ongoing,
     Query,
@@ -94,14 +98,30 @@ _OTHERWISE: tuple[tuple[type[Targeted], re.Pattern[str]], ...] = (
 )  # fmt: skip
 """What else is asked of a label, where it is not said in the words above."""
 _NOT = re.compile(r"\bnot\b|n't\b|\bwithout\b|\bnever\b")
+_NO = re.compile(r"(?<!or )\bno\b")
 _WHY = re.compile(r"(and |so |but )?(why|how come|what made|what caused|for what reason)\b")
 _OF_ITSELF = re.compile(r"\b(you|your|that|this|these|it|i)\b")
-_NOT_PERCEIVED = "not perceived"
+NOT_PERCEIVED = "not perceived"
+_TWO_STEPS = (
+    "I can tell of a time, not of one thing while another was so. Please ask first when that was, "
+    "then what happened after that, or at that time."
+)
 _POSSESSIVE = re.compile(r"\b(\w+day|morning|night|evening|afternoon)'s\b")
 _NOUN_SENSOR = re.compile(r"\b(?:sensors?|devices?)\b")
+_IN_CASE = re.compile(
+    r".\b(?:while|whenever|whilst|as (?:soon|long) as"
+    r"|(?:after|before|until|(?<!me )(?<!know )(?<!exactly )when) (?:the|he|she|they|i|it"
+    r"|nobody|anyone|anybody|someone|somebody|there|you) (?!time\b|day\b|night\b))"
+)
+"""Where one thing is asked about in the time of another one."""
+_COUNT_LIMIT = re.compile(
+    rf"\b(?:(?:more|less|fewer|longer|shorter) than|at (?:least|most)|over|under|exactly) "
+    rf"(?:{NUMBER}|once|twice)(?: (?P<unit>seconds?|minutes?|hours?|days?|times?))?"
+)
+_STOPPED = re.compile(r"\b(?:stop(?:ped)?|end(?:ed)?|finish(?:ed)?|quit|over)\b")
 _RULES = (
-    _OFTEN, _LONG, _AGO, _FIRST, _WHEN, _UNUSUAL, _DATA, _TOLD, _EVERYTHING, _NOUN_SENSOR,
-    *(words for _, words in _OTHERWISE),
+    _OFTEN, _LONG, _AGO, _FIRST, _WHEN, _UNUSUAL, _DATA, _TOLD, _EVERYTHING, _NOUN_SENSOR, _COUNT_LIMIT,
+    _STOPPED, *most_grammar.RULES, *(words for _, words in _OTHERWISE),
 )  # fmt: skip
 """What is looked for in a question about labels and sensors."""
 
@@ -122,38 +142,74 @@ class Grammar:
         self.zone = zone
         self.numbers = NumberGrammar(lexicon.manifest, frozenset(slot.name for slot in lexicon.slots))
         self._known = KnownWords(lexicon, self.numbers.numbers)
+        self._compare = CompareGrammar(lexicon, self.numbers, self._known, zone)
 
-    def parse(self, question: str, now_ns: int) -> Query | Measured | Refused | None:
+    def parse(self, question: str, now_ns: int) -> Whole | Refused | None:
         """The query, or why there is none, or None where the question is not about the past."""
         asked = normalise_question(question)
         if _SMALL_TALK.search(asked) or _HOW_KNOWN.match(asked):
             return None
-        asked = everyday.unframed(_THROUGH.sub("tell me", _POSSESSIVE.sub(r"\1", asked)))
-        asked, limit = self.numbers.without_limit(asked)
+        asked = _worded(asked)
         try:
-            when = phrases.find(asked, now_ns, self.zone)
+            return self._parsed(asked, now_ns)
         except PhraseError as error:
             return Refused(str(error), "no such time")
+
+    def _parsed(self, asked: str, now_ns: int) -> Whole | Refused | None:
+        asked, limit = self.numbers.without_limit(asked)
+        of_number = self.numbers.named(asked) is not None
+        if not of_number and (text := most_grammar.loud(asked)):
+            return Refused(text, NOT_PERCEIVED)
+        if (compared := self._compared(asked, now_ns)) is not None:
+            return compared
+        if not of_number and (text := most_grammar.least(asked)):
+            return Refused(text, NOT_PERCEIVED)
+        when = phrases.find(asked, now_ns, self.zone)
         rest = when.rest if when else asked
         past = when is not None or _PAST.search(rest) is not None or everyday.tells_of_past(rest)
         rest = everyday.plain(rest, self.lexicon)
+        if past and _IN_CASE.search(rest):
+            return Refused(_TWO_STEPS, "one thing in the time of another")
         query: Query | Measured | Refused | None = self._query(rest, when, now_ns, past=past)
         if not isinstance(query, Unusual | Availability) and (limit or self._is_of_number(rest)):
-            found = self.numbers.parse(rest, when, lambda: self.span(when, now_ns), limit)
-            if isinstance(found, str):
-                return Refused(found, "another unit")
-            if found and found.wanted is Wanted.CHANGE and when is not None and when.instant:
-                found = replace(found, span=Span(when.middle_ns, now_ns))  # "warmer than at noon"
-            query = found or query
-        about_past = query is not None or when is not None
-        if about_past and (absent := self.lexicon.absent(rest)):
-            missing = join((f"no {name}" for name in absent), "and")
-            return Refused(f"I have {missing}. I have {self._owned()}.", "no such sensor")
-        if isinstance(query, LastTime | FirstTime | Ongoing | HowLong | HowOften) and _NOT.search(rest):
-            return Refused(
-                "I keep what was read, not what was not. Please ask it without the word not.", "a negation"
-            )
-        return self._checked(query, rest)
+            query = self._measured(rest, when, limit, now_ns) or query
+        if (query is not None or when is not None) and (absent := self._absent(rest)):
+            return absent
+        return self._several(self._checked(query, rest), rest)
+
+    def _measured(
+        self, rest: str, when: phrases.TimePhrase | None, limit: Limit | None, now_ns: int
+    ) -> Measured | Refused | None:
+        """What is asked of a number; None where the question is not about the past of one."""
+        ever = limit is not None and number_grammar.BEYOND.search(rest) is not None
+        found = self.numbers.parse(rest, when, lambda: self.span(when, now_ns, ever=ever), limit)
+        if isinstance(found, str):
+            return Refused(found, "another unit")
+        if found and found.wanted is Wanted.CHANGE and when is not None and when.instant:
+            return replace(found, span=Span(when.middle_ns, now_ns))  # how it changed from noon
+        return found
+
+    def _compared(self, asked: str, now_ns: int) -> Whole | Refused | None:
+        """A comparison of two times, or why there is none; None where nothing is compared."""
+        found = self._compare.parse(asked, now_ns, self._is_of_number, _RULES)
+        if found is not None and (absent := self._absent(asked)):
+            return absent
+        return Refused(found, "not to be compared") if isinstance(found, str) else found
+
+    def _several(self, query: Part | Refused | None, rest: str) -> Part | Each | Refused | None:
+        """The same of each thing that is named."""
+        if isinstance(query, Measured):
+            return each_grammar.several_numbers(query, rest, self.numbers)
+        if query is None or isinstance(query, Refused):
+            return query
+        return each_grammar.several(query, rest, self.lexicon)
+
+    def _absent(self, asked: str) -> Refused | None:
+        """A refusal where a sensor is named that is not there."""
+        if not (absent := self.lexicon.absent(asked)):
+            return None
+        missing = join((f"no {name}" for name in absent), "and")
+        return Refused(f"I have {missing}. I have {self._owned()}.", "no such sensor")
 
     def _checked(
         self, query: Query | Measured | Refused | None, rest: str
@@ -161,10 +217,16 @@ class Grammar:
         """Refused where a word means something not perceived: "was the baby fed" is not of its crying."""
         if query is None or isinstance(query, Refused):
             return query
+        if isinstance(query, LastTime | FirstTime | Ongoing | HowLong | HowOften) and _NOT.search(rest):
+            return Refused(
+                "I keep what was read, not what was not. Please ask it without the word not.", "a negation"
+            )
         rules = number_grammar.RULES if isinstance(query, Measured) else _RULES
+        if isinstance(query, Measured) and query.limit is not None:
+            rules = (*rules, number_grammar.BEYOND)
         unknown = self._known.unknown(rest, rules)
         return (
-            Refused(f'I do not know what "{unknown[0]}" is. {self._offer()}', _NOT_PERCEIVED)
+            Refused(f'I do not know what "{unknown[0]}" is. {self._offer()}', NOT_PERCEIVED)
             if unknown
             else query
         )
@@ -194,12 +256,15 @@ class Grammar:
         if past and _WHY.match(rest):
             target = self.lexicon.target(rest)
             return Whether(target, self.span(when, now_ns), why=True) if target else self._unknown()
+        span = self.span(when, now_ns)
         if past and _UNUSUAL.search(rest):
-            return Unusual(self.span(when, now_ns))
+            return Unusual(span)
         if past and (slots := self._asked_slots(rest)):
-            return Availability(slots, self.span(when, now_ns))
-        counted = self._counted(rest, when, now_ns, past=past)
-        return counted if counted is not None else self._told(rest, when, now_ns, past=past)
+            return Availability(slots, span)
+        most = most_grammar.parse(rest, span, self.lexicon)
+        if most is not None and (past or "most" in rest):
+            return most
+        return self._counted(rest, when, now_ns, past=past) or self._told(rest, when, now_ns, past=past)
 
     def _asked_slots(self, rest: str) -> tuple[str, ...]:
         """The slots whose data are asked about, empty where the question is another one."""
@@ -209,7 +274,7 @@ class Grammar:
         everything = tuple(slot.name for slot in self.lexicon.slots)
         return named or (everything if _NOUN_SENSOR.search(rest) and not self.lexicon.absent(rest) else ())
 
-    def _counted(
+    def _counted(  # noqa: PLR0911  # one for each kind of question
         self, rest: str, when: phrases.TimePhrase | None, now_ns: int, *, past: bool
     ) -> Query | Refused | None:
         """How often, how long, when: a question about one label."""
@@ -226,6 +291,8 @@ class Grammar:
         if not (long or often):
             begun = _FIRST.search(rest) or (when is not None and _BECAME.search(rest))
             first = begun and not (ago or _LAST.search(rest))
+            if when is None and _STOPPED.search(rest) and not first:
+                return Ongoing(target)  # which tells when it ended
             span = self.span(when, now_ns, ever=not first)
             return FirstTime(target, span) if first else LastTime(target, span)
         ongoing = when is None and _ONGOING.search(rest) and not re.search(r"\b(was|were|did)\b", rest)
@@ -241,7 +308,7 @@ class Grammar:
             return None
         target, heads = self.lexicon.target(rest), self.lexicon.concerned(rest)
         if target is not None and _POLAR.match(rest):
-            return Whether(target, self.span(when, now_ns))
+            return _whether(rest)(target, self.span(when, now_ns))
         if target is not None and when is not None:
             for kind, words in _OTHERWISE:
                 if words.search(rest):
@@ -259,7 +326,7 @@ class Grammar:
         return tuple(head.name for head in self.lexicon.heads)
 
     def _unknown(self) -> Refused:
-        return Refused(f"I cannot tell that from what I perceive. {self._offer()}", _NOT_PERCEIVED)
+        return Refused(f"I cannot tell that from what I perceive. {self._offer()}", NOT_PERCEIVED)
 
     def _offer(self) -> str:
         known = [*(n.subject for n in self.numbers.numbers), *self.lexicon.known_phrases()]
@@ -269,10 +336,62 @@ class Grammar:
     def _owned(self) -> str:
         return join(slot.description for slot in self.lexicon.slots) or "no sensors"
 
+    def found(self, question: str, now_ns: int) -> Found | None:
+        """What a question about the past names, whatever is asked of it; None where it is no such question.
 
-def moved(query: Query | Measured | Now, span: Span) -> Query | Measured | None:
+        Not either where it names several things or holds a word that is not known, a limit, or a "not".
+        """
+        asked, limit = self.numbers.without_limit(_worded(normalise_question(question)))
+        try:
+            when = phrases.find(asked, now_ns, self.zone)
+        except PhraseError:
+            return None
+        rest = everyday.plain(when.rest if when else asked, self.lexicon)
+        past = when is not None or _PAST_TENSE.search(rest)
+        denied = _NOT.search(rest) or _NO.search(rest) or _WHY.match(rest)
+        if not past or limit or denied or self.lexicon.absent(rest):
+            return None
+        span, ever = (self.span(when, now_ns, ever=ever) for ever in (False, True))
+        instant = when is not None and when.instant
+        found = Found(rest, span, ever, when is not None, instant, _EVERYTHING.search(rest) is not None)
+        named = self._naming(found)
+        return named if named is not None and self._is_asked(named) else None
+
+    def _naming(self, found: Found) -> Found | None:
+        """The same with the one thing that it names: a number, a label or sensors."""
+        rest, number = found.rest, self.numbers.named(found.rest)
+        if number is not None and self._is_of_number(rest):
+            one = self._several(Measured(number.name, Wanted.RANGE, found.span), rest)
+            return None if isinstance(one, Each) else replace(found, number=number)
+        if most_grammar.loud(rest) or most_grammar.least(rest):
+            return None
+        if (target := self.lexicon.target(rest)) is not None:
+            one = self._several(Whether(target, found.span), rest)
+            return None if isinstance(one, Each) else replace(found, target=target)
+        slots = self.lexicon.named_slots(rest)
+        return replace(found, slots=slots) if slots else None
+
+    def _is_asked(self, found: Found) -> bool:
+        """Whether all words are known or only say how something is asked."""
+        rules = number_grammar.RULES if found.number else _RULES
+        return self._known.only_asks(self._known.unknown(found.rest, rules), found.of)
+
+
+def _worded(asked: str) -> str:
+    """A normalised question in the plain words that the rules look for."""
+    return everyday.unframed(_THROUGH.sub("tell me", _POSSESSIVE.sub(r"\1", asked)))
+
+
+def _whether(rest: str) -> type[Whether | HowOften | HowLong]:
+    """What a question is that wants a yes or a no; "more than three times?" wants to know how often."""
+    if (least := _COUNT_LIMIT.search(rest)) is None:
+        return Whether
+    return HowOften if (least["unit"] or "time").startswith("time") else HowLong
+
+
+def moved(query: Whole | Now, span: Span) -> Part | None:
     """The same question of another time; None where it has none."""
-    if isinstance(query, Measured | Targeted | Timeline | Unusual | Availability):
+    if isinstance(query, Measured | Targeted | Timeline | Most | Unusual | Availability):
         return replace(query, span=span)
     if isinstance(query, Ongoing) and query.target.labels:
         return HowLong(query.target, span)

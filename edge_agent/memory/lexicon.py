@@ -75,16 +75,20 @@ class Lexicon:
             for head in self.heads
         }
 
-    def target(self, asked: str) -> Target | None:
-        """The labels that fit best, of the head where they fit best; None where none is named."""
-        return self._named(asked, stems(asked)) or self._named(
-            asked, {stem(_STANDS_FOR[word]) for word in re.findall(r"[a-z]+", asked) if word in _STANDS_FOR}
+    def target(self, asked: str, question: str = "") -> Target | None:
+        """The labels that fit best, of the head where they fit best; None where none is named.
+
+        `question` is what `asked` is a part of: a head that it is about is meant in its part as well.
+        """
+        concerned = self.concerned(question or asked)
+        stand_ins = {_STANDS_FOR[word] for word in re.findall(r"[a-z]+", asked) if word in _STANDS_FOR}
+        return self._named(asked, stems(asked), concerned) or self._named(
+            asked, {stem(word) for word in stand_ins}, concerned
         )
 
-    def _named(self, asked: str, words: set[str]) -> Target | None:
+    def _named(self, asked: str, words: set[str], concerned: Collection[str]) -> Target | None:
         best = (0.0, 0.0, 0.0)
         found: Target | None = None
-        concerned = self.concerned(asked)
         for head in self.heads:
             spelled = {la for la in head.labels if "_" in la and has_words(asked, la.replace("_", " "))}
             score, labels = self._fit(head, words, spelled, meant=head.name in concerned)
@@ -141,3 +145,12 @@ class Lexicon:
     def known_phrases(self) -> list[str]:
         """Every label that can be asked about."""
         return [phrase for head in self.heads for phrase in head.phrases]
+
+    def naming(self, target: Target, asked: str) -> set[str]:
+        """The words of a question that name a target."""
+        labels = [text for la in target.labels for text in (la, self.phrase(target.head, la))]
+        own = set().union(*map(stems, labels))
+        every = set(re.findall(r"[a-z]+", asked))
+        return {word for word in every if stem(word) in own} or {
+            word for word in every if word in _STANDS_FOR and stem(_STANDS_FOR[word]) in own
+        }

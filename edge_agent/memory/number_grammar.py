@@ -57,6 +57,10 @@ _CHANGE = re.compile(
 _DEVICES = {"thermometer": "temperature", "hygrometer": "humidity"}
 RULES = (_LIMIT, _HIGHEST, _LOWEST, _AVERAGE, _CHANGE)
 """What is looked for in a question about a number."""
+BEYOND = re.compile(r"\b(?:(?:the )?last(?: time)?|how (?:often|many times))\b")
+"""May be asked of a number that is above or below another one."""
+_STATISTIC = re.compile(r"\b(?:average|highest|lowest|maximum|minimum|max|min|peak)\b|^(?:the )?mean\b")
+"""Asked of a number without a time they are of today."""
 _PAST = re.compile(r"\b(was|were|did|has|had|have|been|so far|ever|earlier|became|got|went|rose|fell)\b")
 
 
@@ -114,7 +118,8 @@ class NumberGrammar:
         if found is None and limit is not None:
             own = join(sorted({number.unit for number in self.numbers}), "or") or "no numbers"
             return f"I measure in {own}. Please ask in one of these."
-        if found is None or not (when is not None or _PAST.search(asked)):
+        of_past = when is not None or _PAST.search(asked) or _STATISTIC.search(asked)
+        if found is None or not (of_past or (limit is not None and BEYOND.search(asked))):
             return None
         if limit is not None:
             if limit.unit and limit.unit != found.unit:

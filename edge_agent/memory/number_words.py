@@ -32,7 +32,7 @@ class NumberWords:
         if not found.minutes:
             return self._nothing(found, number, when)
         wanted = found.query.wanted
-        facts = {"number": number.subject, "when": when, "proof": self._proof(found)}
+        facts = {"number": number.subject, "when": when, "proof": self.proof(found)}
         match wanted:
             case Wanted.ABOVE | Wanted.BELOW:
                 return self._limit(found, number, facts)
@@ -41,7 +41,7 @@ class NumberWords:
                 del facts["when"]
                 facts |= {
                     "value": number.said(minute.total / minute.count),
-                    "at": self._minute(minute, found),
+                    "at": self.minute(minute, found),
                 }
             case Wanted.CHANGE:
                 return self._change(found, number, facts)
@@ -96,7 +96,7 @@ class NumberWords:
         facts |= self._most(found, number, low=query.wanted is Wanted.BELOW)
         if not beyond:
             return Said(f"not {query.wanted}", facts)
-        first, last = (self._minute(minute, found) for minute in (beyond[0], beyond[-1]))
+        first, last = (self.minute(minute, found) for minute in (beyond[0], beyond[-1]))
         many = f"in {len(beyond)} minutes, first {first}, last {last}"
         facts["times"] = f"once, {first}" if len(beyond) == 1 else many
         del facts["at"]
@@ -115,7 +115,8 @@ class NumberWords:
         facts |= {"change": number.said(abs(last.last - first.first)), "now": ended}
         return Said("rose" if last.last > first.first else "fell", facts)
 
-    def _proof(self, found: MeasuredFinding) -> str:
+    def proof(self, found: MeasuredFinding) -> str:
+        """How often it was measured, and by which sensors."""
         invented = ", simulated" if any(m.measure.simulated for m in found.minutes) else ""
         old = ""
         if found.query.span.end_ns >= found.now_ns and not found.fresh and found.newest_ns is not None:
@@ -125,7 +126,8 @@ class NumberWords:
     def _names(self, slots: Collection[str]) -> str:
         return join(slot.description for slot in self._manifest.slots if slot.name in slots)
 
-    def _minute(self, minute: Minute, found: MeasuredFinding) -> str:
+    def minute(self, minute: Minute, found: MeasuredFinding) -> str:
+        """When a minute began."""
         return self._moment(minute.start_ns // MINUTE_NS * MINUTE_NS, found)
 
     def _moment(self, at_ns: int, found: MeasuredFinding) -> str:
@@ -144,9 +146,10 @@ def number_evidence(found: MeasuredFinding, number: Number) -> tuple[Mapping[str
         "minutes": len(found.minutes),
         "sensors": list(found.sensors),
         "simulated": any(minute.measure.simulated for minute in found.minutes),
-        "start_utc": utc_words(query.span.start_ns),
-        "end_utc": utc_words(query.span.end_ns),
     }
+    if not query.span.open:
+        span = query.span
+        summary |= {"start_utc": utc_words(span.start_ns), "end_utc": utc_words(span.end_ns)}
     if found.newest_ns is not None:
         age_s = (found.now_ns - found.newest_ns) / NS_PER_S
         summary |= {"newest_utc": utc_words(found.newest_ns), "age_seconds": age_s}

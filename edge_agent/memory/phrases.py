@@ -39,11 +39,15 @@ _AROUND_S = {"at": 300, "as of": 300, "around": 900}
 
 @dataclass(frozen=True, slots=True)
 class TimePhrase:
-    """`rest` is the question without the words of the time; `instant` where one moment was meant."""
+    """`rest` is the question without the words of the time; `instant` where one moment was meant.
+
+    `whole_ns` is the length of the time, also where it is not over yet and the span ends now.
+    """
 
     span: Span
     rest: str
     instant: bool = False
+    whole_ns: int = 0
 
     @property
     def middle_ns(self) -> int:
@@ -76,7 +80,8 @@ def find(question: str, now_ns: int, zone: tzinfo) -> TimePhrase | None:
 
 def _phrase(span: Span, found: re.Match[str], now_ns: int) -> TimePhrase:
     cut = Span(span.start_ns, min(span.end_ns, now_ns))
-    return TimePhrase(cut, _without(found), instant="instant" in found.groupdict())
+    whole_ns = span.end_ns - span.start_ns
+    return TimePhrase(cut, _without(found), "instant" in found.groupdict(), whole_ns)
 
 
 def _without(found: re.Match[str]) -> str:

@@ -22,6 +22,7 @@ FRESH_S = 5.0
 KEPT = 50
 """So many of the newest spells are told one by one; of all there are only sums."""
 _PAGE = 64
+_STEP_NS = 3600 * NS_PER_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,28 @@ class Before:
 
 
 @dataclass(frozen=True, slots=True)
+class After:
+    """What some heads began to read first after a moment."""
+
+    heads: tuple[str, ...]
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Most:
+    """Which of some labels was read most often in a span, or `longest` in all."""
+
+    targets: tuple[Target, ...]
+    span: Span
+    longest: bool
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """The heads of the labels, each once."""
+        return tuple(dict.fromkeys(target.head for target in self.targets))
+
+
+@dataclass(frozen=True, slots=True)
 class Unusual:
     """What was novel to the model in a span, and what it says should be alarmed about."""
 
@@ -121,7 +144,7 @@ class Availability:
     span: Span
 
 
-Query = Targeted | Ongoing | Timeline | Before | Unusual | Availability
+Query = Targeted | Ongoing | Timeline | Before | After | Most | Unusual | Availability
 
 
 def span_of(query: object) -> Span | None:
@@ -179,7 +202,7 @@ class Queries:
         self._manifest = manifest
         self._hold = hold or Hold()
 
-    def run(self, query: Query, now_ns: int) -> Finding:  # noqa: PLR0911  # one for each query
+    def run(self, query: Query, now_ns: int) -> Finding:  # noqa: C901, PLR0911  # one for each query
         """The facts. Everything up to the newest percept is in them."""
         self.store.flush()
         match query:
@@ -202,6 +225,14 @@ class Queries:
                 ever = Span(-EVER_NS, at_ns, open=True)
                 last_of = [last for head in heads for last in self._last(_known(head), ever)]
                 return self._finding(query, heads, ever, last_of, now_ns)
+            case After(heads, at_ns):
+                later = Span(at_ns, now_ns, open=True)
+                next_of = [first for head in heads for first in self._next(_known(head), later)]
+                return self._finding(query, heads, later, next_of, now_ns)
+            case Most(targets, span):
+                labels = {(target.head, label) for target in targets for label in target.labels}
+                found = self._spells(lambda kind: kind.known and _label_of(kind) in labels, span)
+                return self._finding(query, query.heads, span, found, now_ns)
             case Unusual(span):
                 return self._unusual(query, span, now_ns)
             case Availability(slots, span):
@@ -272,6 +303,22 @@ class Queries:
             if complete or (len(last) and last.spell(0).start_ns > cut["start_ns"][0] + self._hold.join_ns):
                 return last
             count *= 8
+
+    def _next(self, wanted: Wanted, span: Span) -> list[Spells]:
+        """The spell that begins first in a span; none where there is none."""
+        end_ns, step_ns = span.start_ns, _STEP_NS
+        while end_ns < span.end_ns:
+            end_ns, step_ns = min(end_ns + step_ns, span.end_ns), 8 * step_ns
+            begun = list[Spells]()
+            for kinds in self._labels(wanted):
+                rows = self.store.read.rows(kinds, span.start_ns, end_ns)
+                rows = clip(rows[rows["start_ns"] >= span.start_ns], span.start_ns, end_ns)
+                begun += filter(len, [spells(rows, kinds, self._hold).part(slice(1))])
+            first = sorted(begun, key=lambda one: one.spell(0))[:1]
+            # One that reaches the end of what was looked at may go on after it.
+            if first and (end_ns == span.end_ns or first[0].spell(0).end_ns + self._hold.join_ns < end_ns):
+                return first
+        return []
 
     def _labels(self, wanted: Wanted) -> Iterator[dict[int, Kind]]:
         """The kinds that are wanted, label by label."""

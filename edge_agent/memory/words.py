@@ -20,6 +20,7 @@ from edge_agent.memory.evidence import slots_of
 from edge_agent.memory.lexicon import Lexicon
 from edge_agent.memory.notes import NO_DATA, SLOT
 from edge_agent.memory.queries import (
+    After,
     Availability,
     Before,
     Finding,
@@ -27,6 +28,7 @@ from edge_agent.memory.queries import (
     HowLong,
     HowOften,
     LastTime,
+    Most,
     Ongoing,
     Query,
     Span,
@@ -36,7 +38,7 @@ from edge_agent.memory.queries import (
     Whether,
     span_of,
 )
-from edge_agent.memory.spells import Spell, Sum
+from edge_agent.memory.spells import Spell, Sum, together
 from edge_agent.memory.telling import Said
 from edge_agent.perception.facts import join
 
@@ -54,7 +56,7 @@ class Words:
         self._lexicon = lexicon
         self._zone = zone
 
-    def answer(self, found: Finding) -> Said:
+    def answer(self, found: Finding) -> Said:  # noqa: C901  # one for each query
         """What is to be said of a finding."""
         query = found.query
         span = span_of(query)
@@ -73,18 +75,24 @@ class Words:
                 said = self._timeline(found, heads, span)
             case Before():
                 said = self._before(found)
+            case After():
+                said = (
+                    Said("after", {"events": self._listed(found)}) if found.spells else Said("nothing after")
+                )
+            case Most(_, span):
+                said = self._most(found, span, longest=query.longest)
             case Unusual(span):
                 said = self._unusual(found, span)
             case Availability(slots, span):
                 said = self._availability(found, slots, span)
-        return said.but(self._caution(found, span))
+        return said.but(self.caution(found, span))
 
     # -- one query each --------------------------------------------------------------------------------
 
     def _one(self, found: Finding, target: Target, span: Span) -> Said:
         if not found.spells:
             back = _EVER if span.open else self.span(span, found.now_ns)
-            return Said("never", {"what": self._quoted(target), "when": back})
+            return Said("never", {"what": self.quoted(target), "when": back})
         first = isinstance(found.query, FirstTime)
         if not first and found.ongoing:
             return Said("now", self._lasting(found))
@@ -92,7 +100,7 @@ class Words:
 
     def _ongoing(self, found: Finding, target: Target) -> Said:
         if not found.spells:
-            return Said("never", {"what": self._quoted(target), "when": _EVER})
+            return Said("never", {"what": self.quoted(target), "when": _EVER})
         if found.ongoing:
             return Said("still", self._lasting(found))
         facts = self._told_of(found.spells[0], found)
@@ -103,7 +111,7 @@ class Words:
     def _sum(self, found: Finding, target: Target, span: Span) -> Said:
         query = found.query
         whether, why = isinstance(query, Whether), isinstance(query, Whether) and query.why
-        facts = {"what": self._quoted(target), "when": self.span(span, found.now_ns)}
+        facts = {"what": self.quoted(target), "when": self.span(span, found.now_ns)}
         if not found.spells:
             lead = "No, so there is no why." if why else ""
             return Said("no" if whether and not why else "none", facts, lead)
@@ -111,7 +119,7 @@ class Words:
             "times": times(found.total.times),
             "duration": duration_words(found.total.seen_ns),
             "moments": self._moments(found.spells, found.total, found),
-            "proof": self._proof(found.total),
+            "proof": self.proof(found.total),
         }
         if isinstance(query, HowLong):
             return Said("how long", facts)
@@ -137,6 +145,29 @@ class Words:
 
     def _before(self, found: Finding) -> Said:
         return Said("before", {"events": self._listed(found)}) if found.spells else Said("nothing before")
+
+    def _most(self, found: Finding, span: Span, *, longest: bool) -> Said:
+        """The first of a ranking, or those that share its place, then the next ones."""
+        when = {"when": self.span(span, found.now_ns)}
+        if not found.sums:
+            return Said("nothing", when)
+
+        def rank(one: Sum) -> int:
+            return round(one.seen_ns / NS_PER_S) if longest else one.times
+
+        def much(one: Sum) -> str:
+            return duration_words(one.seen_ns) if longest else times(one.times)
+
+        ranked = sorted(found.sums.items(), key=lambda pair: -rank(pair[1]))
+        first = [pair for pair in ranked if rank(pair[1]) == rank(ranked[0][1])]
+        after = ranked[len(first) : len(first) + TOLD]
+        facts = {
+            "what": join(self._said(*of) for of, _ in first),
+            "value": much(first[0][1]) + (" each" if len(first) > 1 else ""),
+            "proof": self.proof(together([one for _, one in first])),
+            "events": ", ".join(f"{self._said(*of)} {much(one)}" for of, one in after) or "nothing else",
+        }
+        return Said("longest" if longest else "most often", {**when, **facts})
 
     def _unusual(self, found: Finding, span: Span) -> Said:
         when = {"when": self.span(span, found.now_ns)}
@@ -185,14 +216,14 @@ class Words:
         """How sure an answer is, from the probabilities that it rests on."""
         total = found.total
         if not total.times:
-            return Said("sure of none").but(self._caution(found, span_of(found.query)))
+            return Said("sure of none").but(self.caution(found, span_of(found.query)))
         low, high = _percent(total.least), _percent(total.greatest)
         sure = low if low == high else f"{low} to {high}"
         return Said("sure", {"share": sure, "count": str(total.windows)})
 
     # -- parts ------------------------------------------------------------------------------------------
 
-    def _caution(self, found: Finding, span: Span | None) -> str:
+    def caution(self, found: Finding, span: Span | None) -> str:
         """What was not seen, or how old the newest data are where that matters; mostly nothing."""
         if span is not None and not span.open:
             length_ns = span.end_ns - span.start_ns
@@ -215,7 +246,7 @@ class Words:
             "what": self._label(spell),
             "since": moment_words(spell.start_ns, found.now_ns, self._zone),
             "duration": duration_words(spell.end_ns - spell.start_ns),
-            "proof": self._proof(found.total),
+            "proof": self.proof(found.total),
         }
 
     def _told_of(self, spell: Spell, found: Finding) -> dict[str, str]:
@@ -224,7 +255,7 @@ class Words:
             "what": self._label(spell),
             "at": moment_words(spell.start_ns, found.now_ns, self._zone),
             "duration": duration_words(spell.seen_ns),
-            "proof": self._proof(found.total),
+            "proof": self.proof(found.total),
         }
 
     def _listed(self, found: Finding) -> str:
@@ -232,7 +263,7 @@ class Words:
 
     def _told(self, spell: Spell, now_ns: int) -> str:
         at = moment_words(spell.start_ns, now_ns, self._zone)
-        return f"{self._label(spell)} {at}, for {duration_words(spell.seen_ns)} ({self._proof(spell)})"
+        return f"{self._label(spell)} {at}, for {duration_words(spell.seen_ns)} ({self.proof(spell)})"
 
     def _moments(self, spells: Sequence[Spell], of: Sum, found: Finding) -> str:
         """When they began; of many, or of some that are not at hand, the first and the last."""
@@ -241,7 +272,8 @@ class Words:
         first, last = (moment_words(at, found.now_ns, self._zone) for at in (of.first_ns, of.last_ns))
         return f"the first {first}, the last {last}"
 
-    def _proof(self, of: Spell | Sum) -> str:
+    def proof(self, of: Spell | Sum) -> str:
+        """How sure it was read, and by which sensors."""
         used = join(self._slot(slot.name) for slot in self._lexicon.slots if slot.name in of.sensors)
         return f"{_percent(of.mean)}, from {used}" if used else _percent(of.mean)
 
@@ -253,7 +285,8 @@ class Words:
         readout = readout if readout.startswith("I ") else readout[:1].lower() + readout[1:]
         return f'"{readout} {self._lexicon.phrase(head, label)}"'
 
-    def _quoted(self, target: Target) -> str:
+    def quoted(self, target: Target) -> str:
+        """The labels of a target, as the model says them."""
         return join((self._said(target.head, label) for label in target.labels), "or") or "anything"
 
     def _slot(self, name: str) -> str:
@@ -261,6 +294,8 @@ class Words:
 
     def span(self, span: Span, now_ns: int) -> str:
         """'today', 'yesterday', 'today from 14:00 to 16:00', 'since today at 14:00'."""
+        if span.open:
+            return _EVER
         zone, today = self._zone, local(now_ns, self._zone).date()
         start, end = local(span.start_ns, zone), local(span.end_ns - NS_PER_S, zone)
         midnight = (start.hour, start.minute, start.second) == (0, 0, 0)
@@ -268,8 +303,8 @@ class Words:
         if full or (midnight and start.date() == today and span.end_ns == now_ns):
             return day_words(start.date(), today)
         if span.end_ns == now_ns:
-            return f"since {moment_words(span.start_ns, now_ns, zone)}"
-        begin, finish = moment_words(span.start_ns, now_ns, zone), moment_words(span.end_ns, now_ns, zone)
+            return f"since {_bare(span.start_ns, now_ns, zone)}"
+        begin, finish = (_bare(at_ns, now_ns, zone) for at_ns in (span.start_ns, span.end_ns))
         if local(span.end_ns, zone).date() == start.date():
             first, last = clock_words(span.start_ns, zone), clock_words(span.end_ns, zone)
             return f"{day_words(start.date(), today)} from {first} to {last}"
@@ -279,6 +314,11 @@ class Words:
 def times(count: int) -> str:
     """How often."""
     return "once" if count == 1 else f"{count} times"
+
+
+def _bare(at_ns: int, now_ns: int, zone: tzinfo) -> str:
+    """A moment after "from", "to" and "since"."""
+    return moment_words(at_ns, now_ns, zone).removeprefix("on ")
 
 
 def _percent(probability: float) -> str:

@@ -175,6 +175,76 @@ PAST: dict[str, Ways] = {
             "go further back", "look further back", "tell me what came before that",
         ),
     ),
+    "after": (
+        (
+            "what was after that", "what happened after that", "what came after that", "what happened next",
+            "what did you read after that", "what was there after that", "what came next",
+            "what did you hear after that", "what happened then",
+        ),
+        ("and after that", "after that", "and then", "and afterwards", "what about after that", "then what",
+         "and next"),
+        (
+            "tell me what was after that", "say what came next", "tell me what happened after that",
+            "tell me what happened next", "say what happened then", "tell me what came after that",
+        ),
+    ),
+    "more": (
+        (
+            "was {x} more often {t} than yesterday", "was {x} longer today than {t}",
+            "was there more {x} {t} than yesterday", "did you hear {x} more often today than {t}",
+            "was {x} less often {t} than last week", "was {x} more yesterday or today",
+            "was the person {x} longer {t} than yesterday", "was there less {x} today than {t}",
+            "did you hear {x} longer {t} than on monday", "was {x} as often {t} as yesterday",
+        ),
+        (
+            "more {x} {t} than yesterday", "less {x} today than {t}", "{x} more often than {t}",
+            "{x} today or yesterday, when more", "longer {x} {t} than last week",
+            "as much {x} as {t}", "{x} {t} compared with yesterday",
+        ),
+        (
+            "compare {x} today with {t}", "tell me if {x} was more often {t} than yesterday",
+            "compare {x} {t} with yesterday", "say if {x} was longer today than {t}",
+            "tell me whether there was more {x} {t} than last week", "compare how long {x} was {t}",
+            "compare how often {x} was {t}",
+        ),
+    ),
+    "most": (
+        (
+            "what was most often {t}",
+            "which sound was most frequent {t}", "what did you hear most often {t}",
+            "what did the person do most {t}",
+            "what was the longest sound {t}", "what was the most common {t}",
+            "which was more often {t}, {x} or the dog", "what was the person doing mostly {t}",
+            "what did you see most of the time {t}",
+        ),
+        (
+            "most often {t}", "longest {t}", "most frequent sound {t}", "the most common {t}",
+            "mostly {t}", "and the longest", "and most often {t}",
+        ),
+        (
+            "tell me what was most often {t}", "name the most frequent sound {t}",
+            "say what the person did most {t}", "tell me the longest sound {t}",
+            "tell me what you heard most often {t}", "name what was longest {t}",
+        ),
+    ),
+    "each": (
+        (
+            "was it {x} or rain {t}", "was the person {x} or rain {t}", "did you hear {x} or rain {t}",
+            "how often was {x} and rain {t}", "was there {x} or rain {t}", "how long was {x} and rain {t}",
+            "when was {x} or rain last",
+            "what was {n} and the light {t}", "how high were {n} and the light {t}",
+        ),
+        (
+            "{x} or rain {t}", "{x} and rain {t}", "any {x} or rain", "{n} and the light {t}",
+            "and {x} or rain", "{x}, rain {t}",
+        ),
+        (
+            "tell me if it was {x} or rain {t}",
+            "check {x} and rain {t}", "say whether there was {x} or rain {t}",
+            "tell me {n} and the light {t}",
+            "count {x} and rain {t}", "tell me how long {x} and rain was {t}",
+        ),
+    ),
     "unusual": (
         (
             "was anything unusual {t}", "was there anything strange {t}", "did anything strange happen {t}",
@@ -314,6 +384,25 @@ PAST: dict[str, Ways] = {
             "tell me how {n} changed {t}", "tell me if {n} rose {t}", "say how {n} changed {t}",
             "compare {n} with {t}", "give me the change of {n} {t}", "say if {n} fell {t}",
             "tell me if {n} changed {t}",
+        ),
+    ),
+    "higher": (
+        (
+            "was it warmer {t} than yesterday", "is it colder than {t}", "was {n} higher {t} than yesterday",
+            "was {n} lower today than {t}",
+            "is {n} higher now than {t}", "how much higher was {n} {t} than today",
+            "was it drier yesterday or today",
+            "is the air drier than {t}", "was {n} as high {t} as yesterday",
+            "what is the difference in {m} between {t} and now",
+        ),
+        (
+            "warmer than {t}", "{n} {t} or yesterday, when higher", "{n} {t} compared with yesterday",
+            "higher {m} {t} than yesterday", "colder than {t}", "{m} today against {t}", "drier than {t}",
+        ),
+        (
+            "compare {n} today with {t}", "tell me if it was warmer {t} than yesterday",
+            "compare {n} {t} with yesterday", "say if {n} is lower than {t}",
+            "tell me the difference in {m} between {t} and now", "tell me if {n} was higher today than {t}",
         ),
     ),
     "limit": (
