@@ -310,7 +310,7 @@ def test_the_last_time_of_each(world: World):
 def test_what_names_one_thing_only_is_one_question(world: World):
     for question in (
         "Was the room occupied, yes or no, yesterday?", "Was the person walking or not yesterday?",
-        "Was the person walking or what yesterday?", "Was there rain and more rain yesterday?",
+        "Was the person walking or what yesterday?", "Was there rain and then rain yesterday?",
     ):  # fmt: skip
         assert world.told(question).evidence[0]["query"] == "Whether", question
     assert "cat" in world.refused("Did you hear a dog or a cat yesterday?")

@@ -29,7 +29,7 @@ _LOW = r"(?:cold|cool|chilly|dark|dim|dry|fresh|ventilated)"
 _MORE = re.compile(rf"\b(?:{_UP}|{_DOWN}|less|fewer)\b")
 _AS = re.compile(r"\bas (?:\w+) (?:\w+ )?(?=as\b)")
 _COMPARE = re.compile(
-    r"\b(compare[ds]?|comparing|comparison|differen(?:t|ce)|differ(?:ed|s)?|versus|vs|between|against"
+    r"\b(compare[ds]?|comparing|comparison|differen(?:t|ce)|differ(?:ed|s)?|versus|vs|against"
     r"|the same)\b"
 )
 _CUT = re.compile(

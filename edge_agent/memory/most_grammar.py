@@ -13,7 +13,8 @@ _OFTEN = re.compile(
     r"|more (?:often|frequent))\b"
 )
 _LONGEST = re.compile(
-    r"\b(?:longest|mostly|mainly|primarily|(?:the )?most(?: of the (?:time|day))?|longer)\b"
+    r"\b(?:longest|mostly|mainly|primarily"
+    r"|(?:the )?most(?! people| persons)(?: of the (?:time|day))?|longer)\b"
 )
 _LEAST = re.compile(
     r"\b(?:(?<!at )least|rarest|rarely|seldom|shortest|less (?:often|common|frequent))\b|\bmost \w+ly\b"
@@ -25,6 +26,8 @@ _LOUD = re.compile(
 _SOUND = re.compile(r"\b(?:sounds?|noises?|hear|heard)\b")
 _SILENT = "silence"
 RULES = (_OFTEN, _LONGEST)
+
+
 LOUD = (
     "I do not know how loud it was, only what it was, when and for how long. "
     "Please ask for example: what was the most frequent sound today?"
