@@ -69,9 +69,10 @@ def broker_of(options: argparse.Namespace) -> tuple[Any, str]:
 
 def explain(reply: dict[str, Any]) -> str:
     """Where an answer comes from, in one line."""
+    used = [fact for fact in reply["evidence"] if fact.get("used", True)] or reply["evidence"]
     facts = [
         f"{fact['label'].replace('_', ' ')} {100 * fact['probability']:.0f} %"
-        for fact in reply["evidence"]
+        for fact in used
         if isinstance(fact.get("probability"), int | float)
     ]
     source = reply["source"].replace("_", " ")

@@ -32,7 +32,9 @@ STAGES = ("encoders", "slots", "features", "heads", "pretrain", "align", "instru
 """In the order in which each needs what the ones before have written."""
 STUDIES = ("folds", "sets", "unseen")
 LANGUAGE_SHARE = {"pretrain": 0.1, "align": 0.3, "instruct": 0.35}
-"""Of a budget: the other stages take as long as they take, about a quarter of three hours on one core."""
+"""Of a budget: the others share a quarter, which is what they take of FULL_MINUTES on one core."""
+FULL_MINUTES = 180.0
+"""In a smaller budget every other stage has so much fewer steps; only the features are of one length."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -109,13 +111,15 @@ def _train_stage(stage: str, options: argparse.Namespace) -> None:
     from export import folds, slot_features, slot_folds, train_encoders, train_heads, train_slots, unseen
 
     folder = options.runs / "shipped"
+    share = 1.0 if options.budget is None else min(1.0, options.budget / FULL_MINUTES)
     mains = {
         "encoders": train_encoders.main, "slots": train_slots.main, "features": slot_features.main,
         "heads": train_heads.main,
     }  # fmt: skip
     if stage in mains:
         one_gate = stage == "heads" and options.ablation == "no_multitask"
-        mains[stage](["--folder", str(folder), *(["--one-gate"] if one_gate else [])])
+        shorter = [] if stage == "features" else ["--share", str(share)]
+        mains[stage](["--folder", str(folder), *shorter, *(["--one-gate"] if one_gate else [])])
         return
     if stage in STUDIES:
         {"folds": folds.main, "sets": slot_folds.main, "unseen": unseen.main}[stage]([])

@@ -14,8 +14,8 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from edge_agent.perception.prompt import END, PAD, PREFIX, QUESTION
+from export.answers import Turn
 from export.catalog import HEADS
-from export.dialogs import Turn
 
 LENGTH_STEP = 16
 """Rows are padded to a multiple: a CPU kernel is compiled for every new shape, which costs seconds."""

@@ -24,6 +24,11 @@ LARGEST_THRESHOLD = 0.5
 """Even odds are enough where that would take more: a device that is always unsure is of no use."""
 COVERAGE = 0.9
 """Share of windows whose true label the conformal set must hold."""
+BLOCKS = 5
+"""Parts of the validation windows, in the order of their recordings, each of which must be covered so often.
+
+Other people, rooms and days are not exchangeable with those that were met; the worst part is nearest to them.
+"""
 
 Fitted = dict[str, Any]
 
@@ -74,7 +79,7 @@ def _classes(heads: Heads, spec: HeadSpec, group: Group) -> Fitted:
         "temperature": round(temperature, 4),
         "threshold": round(threshold, 4),
         # Rounded down: a label of just that probability belongs to the set.
-        "conformal": math.floor(1e6 * conformal_threshold(p, truth, COVERAGE)) / 1e6,
+        "conformal": math.floor(1e6 * worst_block(p, truth, len(choices))) / 1e6,
         "validation_accuracy": round(float(correct.mean()), 4),
         "validation_answered": round(float(answered.mean()), 4),
         "validation_accuracy_of_answered": round(float(correct[answered].mean()), 4)
@@ -82,6 +87,13 @@ def _classes(heads: Heads, spec: HeadSpec, group: Group) -> Fitted:
         else None,
         "validation_ece": round(calibration.expected_calibration_error(p.max(-1), correct), 4),
     }
+
+
+def worst_block(p: np.ndarray[Any, Any], truth: np.ndarray[Any, Any], choices: int) -> float:
+    """The least threshold of the blocks; p (choices*N,K) and truth (choices*N,) hold each choice's N rows."""
+    rows = np.arange(len(truth)).reshape(choices, -1)
+    blocks = [block.ravel() for block in np.array_split(rows, min(BLOCKS, rows.shape[1]), axis=1)]
+    return min(conformal_threshold(p[block], truth[block], COVERAGE) for block in blocks)
 
 
 def conformal_threshold(p: np.ndarray[Any, Any], truth: np.ndarray[Any, Any], coverage: float) -> float:

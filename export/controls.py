@@ -20,8 +20,9 @@ from edge_agent.perception.dialog import Turn as Earlier
 from edge_agent.perception.language import LanguageModel
 from edge_agent.perception.pipeline import Pipeline
 from edge_agent.types import Percept
+from export.answers import HELP, IDENTITY, MEDICAL, SMALL_TALK, State, Turn
 from export.catalog import HEADS
-from export.dialogs import HELP, IDENTITY, MEDICAL, SMALL_TALK, Asker, State, Turn
+from export.dialogs import Asker
 from export.readers import Case, Reading, window_of
 
 TALK = "help and small talk"

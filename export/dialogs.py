@@ -1,74 +1,47 @@
 """Instruction data: what is asked about a state of the sensors, and the one right answer.
 
 Deterministic from a random generator. The text never carries the state: the model must read it from
-the soft tokens and control vectors. Nothing that the device knows is worded here either: an answer holds
-`{temperature}`, `{sensors}` or `{summary}`, and the device puts in what it measured, which sensors have data,
-and all that its heads read.
+the soft tokens and control vectors. The answers are those of `export.answers`.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from edge_agent.perception.prompt import normalise_question
 from export import questions as q
-from export.catalog import ACTIVITY, EVENT, HEADS, SLOT_FACTS, SLOTS, HeadSpec, classes, numbers
+from export.answers import (
+    HELP,
+    IDENTITY,
+    MEDICAL,
+    NO_MORE,
+    NO_SENSORS,
+    SMALL_TALK,
+    UNKNOWN,
+    YES,
+    State,
+    Turn,
+    because,
+    before,
+    missing,
+    says,
+    sure,
+    told,
+    tool_call,
+)
+from export.catalog import HEADS, SLOT_FACTS, SLOTS, HeadSpec, classes, numbers
 from export.everyday import framed, put
 from export.wordings import FAMILIES, MEASURED, WORDINGS, fixed
 
-YES, NO_MORE = ", so yes.", ". More I cannot tell."
-NO_SENSORS = " There is no sensor data."
-UNKNOWN = " I do not know. My sensors cannot tell."
-IDENTITY = " I cannot tell who it is. My sensors do not identify people."
-MEDICAL = " I cannot judge health. Please ask a doctor."
-HELP = " I watch the sensors of this device. Ask me what they see, hear or measure."
-SMALL_TALK = " Hello. I am here and watching the sensors."
 ABLE_SHARE = 0.85
 """How often what is asked about has data, where anything has; else that there is none must be said."""
 FORMS_SHARE = 0.5
 """How often what has a fixed answer is asked in a form with words filled in: the held-out ones are not."""
-ALONE_SHARE = 0.08
+ALONE_SHARE = 0.12
 BESIDE_READINGS = 0.15
 """How often a caption of another level stands beside the readings."""
-
-
-@dataclass(frozen=True)
-class State:
-    """What the sensors perceive.
-
-    labels: head -> label, of every head that a present slot serves.
-    """
-
-    labels: Mapping[str, str]
-    present: frozenset[str]
-
-    def label(self, head: str) -> str | None:
-        """The label of a head, None where none of its slots has data."""
-        return self.labels.get(head)
-
-    def slots(self, head: str) -> tuple[str, ...]:
-        """The slots with data that serve a head, in the model's order."""
-        return tuple(s for s in HEADS[head].slots if s in self.present)
-
-
-@dataclass(frozen=True)
-class Turn:
-    """One question and its answer. `reads` is True where the answer depends on a label.
-
-    `rare_ending` is the end of an answer that few questions have, since no question may lean towards the
-    truth: training gives those words alone more weight.
-    """
-
-    family: str
-    head: str | None
-    question: str
-    answer: str
-    reads: bool
-    rare_ending: str = ""
 
 
 class Asker:
@@ -84,7 +57,8 @@ class Asker:
             "false_premise": (0.05, self.false_premise), "choice": (0.10, self.choice),
             "why": (0.06, self.why), "both": (0.04, self.both), "which_sensor": (0.04, self.which_sensor),
             "one_sensor": (0.05, self.one_sensor), "number": (0.12, self.number),
-            "change": (0.05, self.change), "conflict": (0.03, self.conflict), "advice": (0.04, self.advice),
+            "change": (0.05, self.change), "comparison": (0.04, self.comparison),
+            "conflict": (0.03, self.conflict), "advice": (0.04, self.advice),
             "unknown": (0.05, self.unknowable), "fixed": (0.08, self.fixed),
         }  # fmt: skip
 
@@ -184,6 +158,12 @@ class Asker:
         head = head or self._head(state)
         text = self._word(FAMILIES.before_of).format(noun=HEADS[head].noun)
         return self._reading("change", head, text, state, before)
+
+    def comparison(self, state: State, head: str | None = None) -> Turn:
+        """Two windows of a head, this one and the last that read otherwise."""
+        head = head or self._head(state)
+        text = self._word(FAMILIES.compared).format(noun=HEADS[head].noun)
+        return self._reading("comparison", head, text, state, before)
 
     def conflict(self, state: State) -> Turn:
         """Do two sensors of one head agree? The device compares them."""
@@ -324,7 +304,7 @@ class Asker:
         query, own = WORDINGS[head].query, WORDINGS[head].alone
         if self.held_out or not own or self.rng.random() >= ALONE_SHARE:
             return self._word(query)
-        word = self._one(own)
+        word = framed(self.rng, self._one(own))  # "and trip now", but never "trip" where that is held out
         return self._word(query) if word in q.split(query, held_out=True) else word
 
     def _ask(self, wordings: tuple[str, ...]) -> str:
@@ -332,60 +312,3 @@ class Asker:
 
     def _one(self, items: tuple[str, ...]) -> str:
         return items[self.rng.integers(len(items))]
-
-
-def says(head: str, state: State, end: str = ".") -> str:
-    """The canonical sentence: the read-out words, then the phrase of the label.
-
-    It comes first in every answer: a verdict ("so yes") is then a comparison with words already said,
-    which a small model gets right, rather than a guess ahead of them.
-    """
-    return f"{HEADS[head].readout} {HEADS[head].phrases[state.labels[head]]}{end}"
-
-
-def because(head: str, state: State) -> str:
-    """The canonical sentence with the sensors it rests on."""
-    return f"{says(head, state)} I know it from {{sensors_{head}}}."
-
-
-def before(head: str, state: State) -> str:
-    """The canonical sentence and what it was before, which the device knows."""
-    return f"{says(head, state)} Before it was {{before_{head}}}."
-
-
-def sure(head: str, state: State) -> str:
-    """Standing by a reading."""
-    return says(head, state, ", I am sure of it.")
-
-
-def told(head: str, _state: State) -> str:
-    """Which sensors an earlier reading came from, which the device knows."""
-    return f" I know it from {{sensors_{head}}}."
-
-
-def missing(head: HeadSpec) -> str:
-    """That no slot of a head has data."""
-    if head.name == ACTIVITY:
-        return " There is no motion sensor data, so I cannot say."
-    if head.name == EVENT:
-        return " There is no sound data, so I cannot say."
-    return f" There is no data from {listed(head.slots)}, so I cannot say."
-
-
-def tool_call(state: State) -> str:
-    """The most urgent tool that what is perceived asks for, as JSON."""
-    wanted = [
-        (h.alarms[label] != "alarm", h.phrases[label], h.alarms[label])
-        for h in classes()
-        if (label := state.label(h.name)) and label in h.alarms
-    ]
-    if not wanted:
-        return f" {json.dumps({'tool': 'none'})}"
-    _, phrase, tool = min(wanted, key=lambda w: w[0])
-    return f" {json.dumps({'tool': tool, 'reason': phrase})}"
-
-
-def listed(slots: frozenset[str] | tuple[str, ...]) -> str:
-    """The sensors' names as a list in a sentence, in the model's order."""
-    names = [SLOTS[s].description for s in SLOTS if s in slots]
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

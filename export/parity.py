@@ -27,7 +27,8 @@ from edge_agent.perception.llama_batch import Llama, LlamaOptions
 from edge_agent.perception.onnx_session import OnnxSession
 from edge_agent.types import Conditioning, Float32
 from export import gguf_writer, onnx_writer
-from export.dialogs import Asker, State
+from export.answers import State
+from export.dialogs import Asker
 from export.groups import Sample as Features
 from export.groups import draw, random_mask
 from export.networks import language as networks

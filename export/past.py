@@ -16,8 +16,8 @@ import numpy as np
 from edge_agent.memory.forms import CAUTION
 from edge_agent.memory.telling import Said, forms, prompt
 from export import questions as q
+from export.answers import Turn
 from export.catalog import SLOTS, classes
-from export.dialogs import Turn
 from export.wordings.past import ABOVE, BELOW, PAST, THINGS, TIMES
 
 FAMILY = "past"

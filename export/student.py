@@ -11,9 +11,9 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from export.answers import State, Turn, says
 from export.batches import LABEL_WEIGHT, Codec, DialogBatch
 from export.catalog import classes
-from export.dialogs import State, Turn, says
 from export.groups import Group, Sample, draw, random_mask
 from export.networks.adapter import Adapter, AdapterConfig, AdapterOutput, Heads
 from export.networks.language import IOTLM_7M, LanguageConfig, LanguageModel
@@ -126,15 +126,18 @@ def misread(
 
 
 def states_of(adapter: Adapter, sample: Sample) -> list[State]:
-    """What the fast path reads of each row: the labels that the language model is to word."""
-    config = adapter.config
+    """What the fast path reads of each row: the labels that the language model is to word.
+
+    Of the slots that the adapter makes use of: no label is taught that it cannot show.
+    """
+    config, mask = adapter.config, adapter.seen(sample.mask)
     with torch.no_grad():
-        heads, _, _ = adapter.fused(sample.pooled, sample.logits, sample.mask)
+        heads, _, _ = adapter.fused(sample.pooled, sample.logits, mask)
     named = [h for h in classes() if h.name in heads]
     read = {h.name: heads[h.name].argmax(-1).tolist() for h in named}
     labels = {h.name: h.labels for h in named}
     states = []
-    for i, row in enumerate(sample.mask.bool().tolist()):
+    for i, row in enumerate(mask.bool().tolist()):
         present = frozenset(s for s, here in zip(config.names, row, strict=True) if here)
         states.append(
             State(

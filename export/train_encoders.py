@@ -22,12 +22,13 @@ from tqdm import tqdm
 from edge_agent.perception.features import log_mel
 from export.averaging import follow
 from export.datasets import esc10, phone_watch_imu
-from export.datasets.augment import AudioSource, ImuSource, Source, cosine_warmup
+from export.datasets.augment import AudioSource, ImuSource, Source
 from export.datasets.esc10 import Clip
 from export.datasets.phone_watch_imu import Execution, PairWindows
 from export.datasets.simulated import with_simulated_audio, with_simulated_imu
 from export.networks.encoders import EncoderConfig, EncoderOutput, build
 from export.precision import autocast
+from export.schedule import cosine_warmup, shortened
 from export.scores import macro_f1
 from export.train_slots import SHIPPED, load_slot
 
@@ -56,9 +57,10 @@ AUDIO_OPTIONS = TrainOptions(epochs=24, steps_per_epoch=48, batch=64, rate=2e-3,
 Score = Callable[[nn.Module], float]
 
 
-def options_of(slot: str, seed: int = 0) -> TrainOptions:
-    """The options this slot is shipped with."""
-    return replace(AUDIO_OPTIONS if slot == "audio" else IMU_OPTIONS, seed=seed)
+def options_of(slot: str, seed: int = 0, share: float = 1.0) -> TrainOptions:
+    """The options this slot is shipped with, or for `share` of its epochs."""
+    shipped = AUDIO_OPTIONS if slot == "audio" else IMU_OPTIONS
+    return replace(shipped, seed=seed, epochs=shortened(shipped.epochs, share))
 
 
 def config_of(slot: str) -> EncoderConfig:
@@ -288,10 +290,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("slots", nargs="*", default=SLOTS, help=f"of {', '.join(SLOTS)}; default all")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--folder", type=Path, default=SHIPPED)
+    parser.add_argument("--share", type=float, default=1.0, help="of the epochs that the shipped ones had")
     parsed = parser.parse_args(arguments)
     torch.set_num_threads(parsed.threads)
     for slot in parsed.slots:
-        train_shipped(slot, options_of(slot), parsed.folder)
+        train_shipped(slot, options_of(slot, share=parsed.share), parsed.folder)
 
 
 if __name__ == "__main__":

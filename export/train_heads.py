@@ -22,11 +22,11 @@ from tqdm import tqdm
 
 from export.averaging import follow
 from export.catalog import HEADS, SLOTS
-from export.datasets.augment import cosine_warmup
 from export.groups import Group, Sample, assemble, draw, random_mask
 from export.networks.adapter import Ablation, AdapterConfig, Heads, HeadShape
 from export.networks.encoders import EncoderOutput
 from export.plots import loss_curve
+from export.schedule import cosine_warmup, shortened
 from export.slot_features import groups
 from export.train_slots import SHIPPED, Scaling, gaussian_loss
 
@@ -254,7 +254,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--folder", type=Path, default=SHIPPED)
-    parser.add_argument("--steps", type=int, default=HeadsOptions.steps)
+    parser.add_argument("--share", type=float, default=1.0, help="of the steps that the shipped ones had")
     parser.add_argument("--one-gate", action="store_true", help="for all heads: the ablation no_multitask")
     parsed = parser.parse_args(arguments)
     torch.set_num_threads(1)
@@ -268,7 +268,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             )
         return
     found = load_groups(parsed.folder)
-    config, options = replace(config_from(found), ablation=ablation), HeadsOptions(steps=parsed.steps)
+    config, options = (
+        replace(config_from(found), ablation=ablation),
+        HeadsOptions(steps=shortened(HeadsOptions.steps, parsed.share)),
+    )
     scaling = scalings(parsed.folder)
     heads, losses = train_heads(config, [g.part(0) for g in found.values()], options, scaling)
     if taken_back := keep_what_helps(heads, found, scaling):

@@ -25,9 +25,10 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from export import tokenizer as bpe
+from export.answers import State, Turn
 from export.batches import Codec
 from export.corpus import english_ids, make_tokenizer
-from export.dialogs import Asker, State, Turn
+from export.dialogs import Asker
 from export.groups import Group, Sample, draw, random_mask
 from export.networks.adapter import Ablation
 from export.networks.language import IOTLM_7M, LanguageConfig

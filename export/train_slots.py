@@ -25,10 +25,10 @@ from tqdm import tqdm
 
 from export.averaging import follow
 from export.catalog import SLOTS, HeadSpec, SlotSpec, heads_of, trained_here
-from export.datasets.augment import cosine_warmup
 from export.datasets.common import Float32, Int64, Samples
 from export.networks.encoders import EncoderConfig, EncoderOutput, build
 from export.plots import loss_curve
+from export.schedule import cosine_warmup, shortened
 
 RUNS = Path("runs")
 SHIPPED = RUNS / "shipped"
@@ -298,12 +298,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("slots", nargs="*", default=known, metavar="SLOT", help=", ".join(known))
     parser.add_argument("--folder", type=Path, default=SHIPPED)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--share", type=float, default=1.0, help="of the steps that the shipped ones had")
     parsed = parser.parse_args(arguments)
     if unknown := sorted(set(parsed.slots) - set(known)):
         parser.error(f"no slot that is trained here: {', '.join(unknown)}; there are {', '.join(known)}")
     torch.set_num_threads(parsed.threads)
     for name in parsed.slots:
-        train_shipped(name, parsed.folder)
+        train_shipped(name, parsed.folder, SlotOptions(steps=shortened(SLOTS[name].steps, parsed.share)))
 
 
 if __name__ == "__main__":

@@ -13,12 +13,13 @@ pytest.importorskip("tokenizers")
 from export import tokenizer as bpe
 from export import train_heads
 from export.__main__ import main
-from export.groups import Group
-from export.networks.adapter import Heads
+from export.catalog import HEADS
+from export.groups import Group, draw
+from export.networks.adapter import Adapter, Heads
 from export.networks.language import LanguageConfig
 from export.ship import load_student
 from export.slot_features import groups as recorded_together
-from export.student import make_student
+from export.student import make_student, states_of
 from export.train_heads import config_from
 from tests.random_model import train_tokenizer
 from tests.tiny_training import made_up_outputs
@@ -46,6 +47,18 @@ def test_what_ships_is_what_was_trained(tmp_path: Path, ablation: str) -> None:
     if not ablation:  # as `restore` and jobs write it
         torch.save(saved, tmp_path / "instruct.pt")
         assert load_student(tmp_path, found).adapter.config.ablation == ""
+
+
+def test_no_label_is_taught_of_a_sensor_that_an_ablation_does_not_show() -> None:
+    found = made_up()
+    config = replace(config_from(found), ablation="no_multisensory")
+    every = torch.ones(8, len(config.slots))
+    sample, _ = draw(config, list(found.values()), every, torch.Generator().manual_seed(1))
+    states = states_of(Adapter(config).eval(), sample)
+    assert {state.present for state in states} == {frozenset(config.names[:1])}
+    assert all(config.names[0] in HEADS[head].slots for state in states for head in state.labels)
+    whole = states_of(Adapter(replace(config, ablation="")).eval(), sample)
+    assert {state.present for state in whole} == {frozenset(config.names)}
 
 
 def test_heads_with_one_gate_are_no_heads_with_a_gate_each(tmp_path: Path, capsys) -> None:

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 import random_model
 
-from edge_agent.perception.answer import NO_DATA, AnswerLimits, Answers, claimed_label, numbers_in
+from edge_agent.perception.answer import NO_DATA, AnswerLimits, Answers, Draft, claimed_label, numbers_in
 from edge_agent.perception.client import whole_sentences
 from edge_agent.perception.facts import join
 from edge_agent.types import AnswerSource, Percept, TaskPercept
@@ -233,21 +233,40 @@ def test_the_fallback_says_yes_or_no_where_that_was_asked(answers):
     assert answers.fallback(unsure, "is the person walking?").startswith("I do not know.")
 
 
-def test_evidence_is_facts_with_their_age(answers):
-    fact, other = answers.evidence(BOTH, NOW_NS)
+def proof(answers, seen, question="", text=""):
+    return answers.answer(question, Draft(text, AnswerSource.LANGUAGE_MODEL, ""), seen, NOW_NS).evidence
+
+
+def test_evidence_is_facts_with_their_window_and_its_age(answers):
+    fact, other = proof(answers, BOTH)
     assert fact["task"] == ACTIVITY
     assert fact["label"] == "walking"
     assert fact["age_s"] == pytest.approx(0.5)
     assert other["probability"] == 0.88
     assert fact["alpha"] == {"imu_phone": 0.28, "imu_watch": 0.72}
     assert fact["known"] is True
-    assert answers.evidence(None, NOW_NS) == ()
+    assert fact["sequence"] == BOTH.sequence
+    assert proof(answers, None) == ()
+
+
+def test_evidence_says_which_facts_were_used_and_names_them_first(answers):
+    def used(question, text):
+        found = proof(answers, BOTH, question, text)
+        assert [f["used"] for f in found] == sorted((f["used"] for f in found), reverse=True)
+        return [f["task"] for f in found if f["used"]]
+
+    (other,) = set(BOTH.tasks) - {ACTIVITY}
+    assert used("what is going on?", "The person is walking.") == [ACTIVITY]
+    assert used("what is the person doing?", "I do not know.") == [ACTIVITY]
+    assert used("what is going on?", answers.sentence(BOTH.tasks[other])) == [other]
+    assert used("what is the weather?", "I do not know.") == []
+    assert set(used("and?", answers.fallback(BOTH, ""))) == set(BOTH.tasks)
 
 
 def test_evidence_says_whether_it_is_simulated(answers):
-    assert {fact["simulated"] for fact in answers.evidence(BOTH, NOW_NS)} == {False}
+    assert {fact["simulated"] for fact in proof(answers, BOTH)} == {False}
     made_up = dataclasses.replace(BOTH, simulated=True)
-    assert {fact["simulated"] for fact in answers.evidence(made_up, NOW_NS)} == {True}
+    assert {fact["simulated"] for fact in proof(answers, made_up)} == {True}
 
 
 def test_numbers_are_found_in_digits_and_words():
@@ -299,9 +318,15 @@ def test_a_question_about_a_silent_number_is_refused(wide):
     assert "no data from the air sensor" in draft.text
 
 
-def test_facts_are_evidence(wide):
-    facts = {e["fact"]: e["value"] for e in wide.evidence(SEEN, NOW_NS) if "fact" in e}
+def test_facts_are_evidence_with_the_sensor_that_measured_them(wide):
+    found = proof(wide, SEEN, "how warm is it?", "The temperature is 21.4 degrees.")
+    facts = {e["fact"]: e["value"] for e in found if "fact" in e}
     assert facts == dict(SEEN.facts)
+    assert found[0]["fact"] == "temperature"
+    assert found[0]["alpha"] == {"air": 1.0}
+    assert [e["used"] for e in found].count(True) == 1
+    asked = proof(wide, SEEN, MEASURED["temperature"].query[0], "I do not know.")
+    assert [e["fact"] for e in asked if e["used"]] == ["temperature"]
 
 
 def test_lists_read_as_english():

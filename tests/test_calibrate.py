@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from edge_agent.perception.calibration import probabilities
 from export import calibrate as calibration
-from export.calibrate import calibrate, conformal_threshold, known_rows, subsets
+from export.calibrate import calibrate, conformal_threshold, known_rows, subsets, worst_block
 from export.catalog import HEADS
 from export.groups import Group
 from export.networks.adapter import AdapterConfig, Heads, HeadShape
@@ -53,6 +53,16 @@ def test_the_sets_hold_the_truth_as_often_as_was_asked(
     held = (fresh[np.arange(4000), fresh_truth] >= threshold).mean()
     slack = 4 * np.sqrt(coverage * (1 - coverage) * (1 / n + 1 / 4000))
     assert coverage - slack <= held <= coverage + slack + 2 / n
+
+
+def test_every_block_of_the_validation_part_is_covered_and_not_only_the_whole() -> None:
+    easy, hard = synthetic(400, 5, 4.0, 1), synthetic(100, 5, 1.0, 2)
+    p, truth = (np.concatenate([a, b]) for a, b in zip(easy, hard, strict=True))
+    own = p[np.arange(500), truth]
+    assert (own[400:] >= conformal_threshold(p, truth, 0.9)).mean() < 0.8
+    assert (own[400:] >= worst_block(p, truth, 1)).mean() >= 0.9
+    twice = worst_block(np.tile(p, (2, 1)), np.tile(truth, 2), 2)
+    assert (own[400:] >= twice).mean() >= 0.9, "rows of both choices belong to one block"
 
 
 def test_on_average_fresh_windows_are_covered() -> None:

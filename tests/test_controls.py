@@ -12,9 +12,9 @@ pytest.importorskip("torch")
 
 from edge_agent.perception.pipeline import Pipeline
 from export import controls
+from export.answers import HELP, IDENTITY, MEDICAL, SMALL_TALK, Turn, says
 from export.catalog import ACTIVITY, HEADS
 from export.controls import Controls, Gate
-from export.dialogs import HELP, IDENTITY, MEDICAL, SMALL_TALK, Turn, says
 from export.readers import Case, Reading, log_probabilities
 from tests import random_model
 

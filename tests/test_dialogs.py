@@ -14,9 +14,11 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from export import questions
+from edge_agent.perception.prompt import normalise_question
+from export import questions as q
+from export.answers import NO_SENSORS, State, listed, missing, tool_call
 from export.catalog import ACTIVITY, HEADS, SLOT_FACTS, SLOTS, classes, numbers
-from export.dialogs import NO_SENSORS, Asker, State, listed, missing, tool_call
+from export.dialogs import Asker
 from export.wordings import FAMILIES, MEASURED, WORDINGS
 
 CLASSES = [head.name for head in classes()]
@@ -39,7 +41,7 @@ def test_the_same_seed_gives_the_same_dialogs() -> None:
 def test_held_out_wordings_are_never_trained_on(family: str) -> None:
     every = [getattr(w, family) for w in (WORDINGS | MEASURED).values()]
     for wordings in (w for w in [*every, FAMILIES.before, FAMILIES.advice] if w):
-        train, test = questions.split(wordings, held_out=False), questions.split(wordings, held_out=True)
+        train, test = q.split(wordings, held_out=False), q.split(wordings, held_out=True)
         assert test
         assert not set(train) & set(test)
         assert sorted(train + test) == sorted(wordings)
@@ -68,7 +70,7 @@ def test_without_a_sensor_the_answer_says_so(head: str) -> None:
 
 
 @pytest.mark.parametrize("head", CLASSES)
-@pytest.mark.parametrize("family", ["label_query", "yes_no", "choice", "false_premise", "why"])
+@pytest.mark.parametrize("family", ["label_query", "yes_no", "choice", "false_premise", "why", "comparison"])
 def test_a_question_is_the_same_whatever_the_truth_is(head: str, family: str) -> None:
     """So that no classifier of the text can do better than chance, of any head."""
     asked = []
@@ -130,6 +132,39 @@ def test_a_number_is_mostly_asked_of_what_has_data() -> None:
     shown = [turn for turn in turns if turn.family == "number"]
     assert {turn.head for turn in shown} == {h.name for h in numbers() if "lidar" in h.slots}
     assert 0.75 < len(shown) / len(turns) < 0.98
+
+
+def test_a_comparison_says_what_it_is_and_leaves_what_it_was_to_the_device() -> None:
+    label, phrase = next(iter(HEADS["posture"].phrases.items()))
+    state = State({"posture": label}, EVERY_SLOT)
+    turn = Asker(np.random.default_rng(2)).comparison(state, "posture")
+    assert turn.answer == f"{HEADS['posture'].readout} {phrase}. Before it was {{before_posture}}."
+    assert (turn.family, turn.reads) == ("comparison", True)
+
+
+def test_what_has_a_fixed_answer_is_asked_in_many_ways_and_never_as_it_is_held_out() -> None:
+    known = {normalise_question(w) for w in (*q.IDENTITY, *q.MEDICAL, *q.HELP, *FAMILIES.small_talk)}
+    groups = (q.IDENTITY, q.MEDICAL, q.HELP, FAMILIES.small_talk)
+    unseen = {normalise_question(w) for group in groups for w in q.split(group, held_out=True)}
+    asker = Asker(np.random.default_rng(3))
+    asked = [asker.fixed(State({}, EVERY_SLOT)).question for _ in range(4000)]
+    assert not unseen & set(asked)
+    assert len(set(asked) - known) > 1200
+    assert not any("{" in text for text in asked)
+    shown = Asker(np.random.default_rng(3), held_out=True)
+    assert {shown.fixed(State({}, EVERY_SLOT)).question for _ in range(400)} <= unseen
+
+
+@pytest.mark.parametrize("head", CLASSES)
+def test_now_and_then_one_telling_word_asks_for_a_head(head: str) -> None:
+    asker, own = Asker(np.random.default_rng(4)), WORDINGS[head].alone
+    asked = [asker.label_query(State({}, frozenset()), head).question for _ in range(1000)]
+    unseen = {normalise_question(w) for w in q.split(WORDINGS[head].query, held_out=True)}
+    assert not unseen & set(asked)
+    others = {word for name, wordings in WORDINGS.items() if name != head for word in wordings.words}
+    assert own
+    assert not set(own) & others
+    assert sum(text.rstrip("?") in own for text in asked) > 15
 
 
 def test_an_alarm_goes_before_a_notice_and_a_notice_before_nothing() -> None:

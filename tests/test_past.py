@@ -18,9 +18,9 @@ from edge_agent.memory.forms import FORMS
 from edge_agent.memory.telling import Said, objection
 from edge_agent.perception.prompt import QUESTION, normalise_question
 from export import questions as q
+from export.answers import Turn
 from export.batches import LENGTH_STEP, ROW_TOKENS, Codec
 from export.catalog import SLOTS, classes
-from export.dialogs import Turn
 from export.past import KINDS, Past
 from export.restore import tokenizer
 from export.train_language import CAPTIONS, PAST

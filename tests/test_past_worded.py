@@ -39,10 +39,10 @@ from edge_agent.perception.worker import settings_from
 from edge_agent.types import AnswerSource, Conditioning, Percept
 from export import gguf_writer
 from export import tokenizer as bpe
+from export.answers import Turn
 from export.batches import Codec
 from export.catalog import SLOTS as CATALOG
 from export.catalog import classes
-from export.dialogs import Turn
 from export.groups import draw, random_mask
 from export.networks.adapter import Adapter
 from export.networks.language import LanguageConfig

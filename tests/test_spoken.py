@@ -10,9 +10,10 @@ pytest.importorskip("torch")
 import tiny_training
 import torch
 
+from export.answers import State
 from export.batches import LABEL_WEIGHT, Codec
 from export.catalog import HEADS, classes
-from export.dialogs import Asker, State
+from export.dialogs import Asker
 from export.networks.adapter import Adapter
 from export.networks.language import LanguageModel
 from export.spoken import show_words

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from edge_agent.manifest import Manifest, TaskHead
 from edge_agent.perception import facts, tools, vocabulary
+from edge_agent.perception.evidence import evidence
 from edge_agent.perception.facts import join
 from edge_agent.perception.prompt import normalise_question
 from edge_agent.types import Answer, AnswerSource, Percept, TaskPercept
@@ -226,18 +227,22 @@ class Answers:
     def _owned(self) -> str:
         return join(s.description for s in self._slots) or "no sensors"
 
-    def evidence(self, percept: Percept | None, now_ns: int) -> tuple[Mapping[str, object], ...]:
-        """The facts an answer rests on, ready for JSON."""
-        if percept is None:
-            return ()
-        age_s = max(0.0, (now_ns - percept.end_ns) * 1e-9)
-        read = [_fact(found, percept, age_s) for found in percept.tasks.values()]
-        said = [{"fact": n, "value": v, "age_s": age_s} for n, v in percept.facts.items()]
-        return (*read, *said)
-
     def answer(self, question: str, draft: Draft, percept: Percept | None, now_ns: int) -> Answer:
-        """A draft with its evidence."""
-        return Answer(question, draft.text, draft.source, self.evidence(percept, now_ns), draft.reason)
+        """A draft with the facts it rests on."""
+        proof: tuple[Mapping[str, object], ...] = ()
+        if percept is not None:
+            age_s = max(0.0, (now_ns - percept.end_ns) * 1e-9)
+            proof = evidence(self.manifest, percept, age_s, self._used(question, draft.text, percept))
+        return Answer(question, draft.text, draft.source, proof, draft.reason)
+
+    def _used(self, question: str, text: str, percept: Percept) -> set[str]:
+        """The heads and facts that an answer states; where it states none, what was asked about."""
+        stated = {head.name for head in self._heads.values() if claimed_label(text, head)}
+        stated |= {name for name, value in percept.facts.items() if value in text}
+        if stated:
+            return stated
+        asked = {name.split()[-1] for name in self.concerned(question)}  # "air temperature"
+        return asked.union(*({f.name for f in n.facts} for n in self.manifest.numbers if n.name in asked))
 
 
 def topics_of(manifest: Manifest) -> list[Topic]:
@@ -286,18 +291,6 @@ def false_verdict(question: str, text: str, claimed: str, head: TaskHead) -> boo
     denied = vocabulary.has_words(lowered, "so no") or vocabulary.has_words(lowered, "not so")
     affirmed = vocabulary.has_words(lowered, "so yes")
     return denied if claimed in named else affirmed
-
-
-def _fact(found: TaskPercept, percept: Percept, age_s: float) -> dict[str, object]:
-    return {
-        "task": found.task,
-        "label": found.label,
-        "probability": found.probability,
-        "known": found.known,
-        "alpha": dict(found.alpha),
-        "age_s": age_s,
-        "simulated": percept.simulated,
-    }
 
 
 def _refusal(text: str, reason: str) -> Draft:

@@ -31,9 +31,6 @@ _SHA256 = {
 }
 _SHAPE = (8, 0, 36)
 """Heads, pieces so far, width of a head."""
-_MOST_BYTES = 24_000_000
-"""What the sentences of one run may remember of the sound: each of them 3 MB for six seconds, once. A run
-unpacks the weights anew, so that three with four sentences each take twice as long as one with twelve."""
 _LEAST = round(0.2 * RATE_HZ)
 
 
@@ -43,16 +40,6 @@ class Sound:
 
     hidden: Float32
     remembered: dict[str, Float32]
-
-    @property
-    def most_together(self) -> int:
-        """Sentences in one run."""
-        return max(1, _MOST_BYTES // sum(array.nbytes for array in self.remembered.values()))
-
-    def times(self, n: int) -> Sound:
-        """The same for each of n sentences."""
-        repeated = {name: np.repeat(array, n, axis=0) for name, array in self.remembered.items()}
-        return Sound(np.repeat(self.hidden, n, axis=0), repeated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +62,7 @@ class SpeechNetwork:
             raise VoiceError(str(error), hint=HINT) from error
         self._past = [i.name for i in self._decoder.get_inputs() if i.name.startswith("past_key_values")]
         self._outputs = [o.name for o in self._decoder.get_outputs()]
+        self._new = [name for name in self._outputs if ".encoder." not in name]
 
     def listen(self, samples: Float32) -> tuple[Sound, Said, Float32]:
         """The sound of samples (n,), and (pieces,) the log probabilities of the first piece."""
@@ -87,19 +75,17 @@ class SpeechNetwork:
         return sound, self._said(found, 0), _log_softmax(found["logits"][:, -1])[0]
 
     def go_on(self, sound: Sound, sentences: list[tuple[Said, int]]) -> list[tuple[Said, Float32]]:
-        """Each sentence with one more piece, and (pieces,) the log probabilities of what comes then."""
-        results: list[tuple[Said, Float32]] = []
-        most = sound.most_together
-        for i in range(0, len(sentences), most):
-            several = sentences[i : i + most]
-            heard = sound.times(len(several))
-            own = set(self._past) - heard.remembered.keys()
-            said = {name: np.concatenate([said.remembered[name] for said, _ in several]) for name in own}
-            pieces = np.array([piece for _, piece in several])
-            found = self._run(heard.hidden, pieces, heard.remembered | said, first=False)
-            likely = _log_softmax(found["logits"][:, -1])
-            results += [(self._said(found, k), likely[k]) for k in range(len(several))]
-        return results
+        """Each sentence with one more piece, and (pieces,) the log probabilities of what comes then.
+
+        In one run, with the sound once for all: its products with n sentences are those of each alone. The
+        pieces of every sentence so far are as many as another's.
+        """
+        own = (name for name in self._past if ".decoder." in name)
+        said = {name: np.concatenate([said.remembered[name] for said, _ in sentences]) for name in own}
+        pieces = np.array([piece for _, piece in sentences])
+        found = self._run(sound.hidden, pieces, sound.remembered | said, first=False)
+        likely = _log_softmax(found["logits"][:, -1])
+        return [(self._said(found, k), likely[k]) for k in range(len(sentences))]
 
     def _run(
         self, hidden: Float32, pieces: Int64, past: dict[str, Float32], *, first: bool
@@ -110,7 +96,8 @@ class SpeechNetwork:
             "encoder_attention_mask": np.ones((len(hidden), 1), np.int64),
             "use_cache_branch": np.array([not first]), **past,
         }  # fmt: skip
-        return dict(zip(self._outputs, self._decoder.run(self._outputs, feeds), strict=True))
+        wanted = self._outputs if first else self._new
+        return dict(zip(wanted, self._decoder.run(wanted, feeds), strict=True))
 
     def _said(self, found: dict[str, Float32], row: int) -> Said:
         own = (name for name in self._past if ".decoder." in name)

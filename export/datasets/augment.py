@@ -7,7 +7,6 @@ moves; how loud, coloured and mixed a sound is. Between-class mixing after Tokoz
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple, Protocol
@@ -233,11 +232,3 @@ def _mask(x: Tensor, dim: int, size: int, widest: int, generator: Generator) -> 
     hit = (at >= start) & (at < start + width)  # (B,size)
     hit = hit[:, :, None] if dim == 1 else hit[:, None, :]
     return torch.where(hit, x.mean((1, 2), keepdim=True), x)
-
-
-def cosine_warmup(step: int, steps: int, warmup: float = 0.1) -> float:
-    """The factor of the learning rate: linear up, cosine down to 1 %."""
-    if step < warmup * steps:
-        return (step + 1) / (warmup * steps)
-    done = (step - warmup * steps) / max(1.0, (1 - warmup) * steps)
-    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))

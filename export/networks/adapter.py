@@ -196,8 +196,7 @@ class Adapter(nn.Module):
 
     def forward(self, tokens: Tensor, pooled: Tensor, logits: Tensor, mask: Tensor) -> AdapterOutput:
         c = self.config
-        if c.ablation == "no_multisensory":
-            mask = _first_only(mask)
+        mask = self.seen(mask)
         heads, alpha, used = self.fused(pooled, logits, mask)
         r = self._resample(tokens, mask)  # (B,K,d)
         shown = self.show(self._shown(heads, logits, mask)).view(-1, c.n_soft, c.d_model)
@@ -212,6 +211,10 @@ class Adapter(nn.Module):
         if c.ablation == "control_only":
             soft = torch.zeros_like(soft)
         return AdapterOutput(heads, alpha, soft, control)
+
+    def seen(self, mask: Tensor) -> Tensor:
+        """(B,M) which of the slots present it makes use of: all, or the first alone in an ablation."""
+        return _first_only(mask) if self.config.ablation == "no_multisensory" else mask
 
     def _shown_width(self) -> int:
         c = self.config

@@ -40,6 +40,7 @@ MEASURED: dict[str, Wordings] = {
 FAMILIES = Families(
     before=families.BEFORE,
     before_of=families.BEFORE_OF,
+    compared=families.COMPARED,
     conflict=families.CONFLICT,
     advice=families.ADVICE,
     small_talk=families.SMALL_TALK,

@@ -52,6 +52,8 @@ class Families:
     """What was it before? After a turn that said what it is now; no sensor is named."""
     before_of: tuple[str, ...]
     """The same, of `{noun}`: "the posture"."""
+    compared: tuple[str, ...]
+    """How does `{noun}` compare with what it was before?"""
     conflict: tuple[str, ...]
     """Do two sensors of one thing agree?"""
     advice: tuple[str, ...]

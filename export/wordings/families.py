@@ -26,6 +26,20 @@ BEFORE_OF = (
     "was {noun} the same last time", "is {noun} the same as before", "what was {noun} a moment ago",
     "how did {noun} change", "what was {noun} a minute ago", "and {noun} before", "and {noun} earlier",
 )  # fmt: skip
+COMPARED = (
+    "compare {noun} now and before", "is {noun} as it was", "how does {noun} compare with the one before",
+    "{noun} then and now", "put {noun} beside the last one", "what is different about {noun}",
+    "does {noun} differ from before", "is this {noun} another one than before",
+    "what sets {noun} apart from before", "is {noun} still the same",
+    "how is {noun} different from a moment ago", "compare the last two readings of {noun}",
+    "does {noun} still read the same", "{noun} now against before", "hold {noun} against the last reading",
+    "is there a difference in {noun}", "what is the difference between {noun} now and before",
+    "compare {noun} to a minute ago", "is {noun} other than it was", "is {noun} unlike before",
+    "{noun} before and after", "is {noun} now what it was before", "how does {noun} differ from the last",
+    "has {noun} become another one", "did {noun} stay as it was", "compare both readings of {noun}",
+    "show {noun} now and then", "are {noun} now and the last one alike", "does {noun} match the last one",
+    "is there a change between the last two of {noun}",
+)  # fmt: skip
 CONFLICT = (
     "compare the phone with the watch", "do your sensors contradict each other",
     "does the phone agree with the watch", "do the sensors contradict each other", "which sensor is wrong",
