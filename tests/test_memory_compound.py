@@ -337,6 +337,7 @@ def test_follow_ups_are_of_each(world: World):
 
 MOST = [
     ("What was the most frequent sound yesterday?", "event_detection", False, {"silence"}),
+    ("Which sound did you hear most frequently yesterday?", "event_detection", False, {"silence"}),
     ("Which sound did you hear most often yesterday?", "event_detection", False, {"silence"}),
     ("What was the longest sound yesterday?", "event_detection", True, {"silence"}),
     ("What did the person do most yesterday?", "activity_recognition", True, set()),

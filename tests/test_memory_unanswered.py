@@ -19,6 +19,7 @@ from edge_agent.memory.queries import (
     LastTime,
     Ongoing,
     Timeline,
+    Unusual,
     Whether,
 )
 
@@ -39,12 +40,15 @@ def parse(question: str):
         ("Since the dog barked, has it rained?", "Please ask first"),
         ("How often did it rain after he left?", "Please ask first"),
         ("Did the dog and the baby make noise at the same time today?", "Please ask first"),
+        ("what did you hear while we were asleep", "name a time"),
         ("When did the dog bark the second time today?", "after that"),
         ("When did the dog bark for the 3rd time?", "after that"),
         ("Who was here yesterday?", "people apart"),
         ("Who left the room last?", "people apart"),
         ("Has the fire alarm gone off?", "that alarm"),
         ("Did the smoke alarm sound last night?", "that alarm"),
+        ("Was anybody outside today?", "outside"),
+        ("What happened outside yesterday?", "outside"),
         ("Which day did the dog bark most often this week?", "of one day"),
         ("How many times a day did the dog bark this week?", "of one day"),
         ("What sound did you hear least often today?", "most often"),
@@ -94,6 +98,8 @@ def test_it_is_refused_with_what_can_be_asked(question, words):
         ("barking yesterday?", HowOften, "dog"),
         ("Was the person walking or not yesterday?", Whether, "walking"),
         ("Did someone sneeze just now?", Whether, "sneeze"),
+        ("Did you hear a dog outside today?", Whether, "dog"),
+        ("Has anyone been around today?", Whether, "occupied"),
         ("tell me when the dog barked", LastTime, "dog"),
         ("On what day did the dog last bark?", LastTime, "dog"),
         ("How long is it since the dog barked?", LastTime, "dog"),
@@ -201,6 +207,21 @@ def test_what_another_head_has_a_word_for_is_not_of_the_room():
     assert isinstance(found, Timeline)
     assert found.heads == ("posture",)
     assert parse("Was anyone in the room before six?").target.labels == ("occupied",)
+
+
+@pytest.mark.parametrize("question", ["how loud is it", "which sensors are offline?", "who is there?"])
+def test_what_is_now_stays_with_the_model(question):
+    assert parse(question) is None
+
+
+def test_than_it_was_is_how_it_changed():
+    found = parse("is it dimmer than it was")
+    assert isinstance(found, Measured)
+    assert found.wanted.value == "change"
+
+
+def test_an_alarm_that_is_not_named_is_one_of_the_device():
+    assert isinstance(parse("Did any alarm go off today?"), Unusual)
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ _THRESHOLD = re.compile(rf"\bthan (?:about |around )?(?:{NUMBER}|once|twice)\b")
 _USUAL = re.compile(
     r"\b(?:than|as|with|to) (?:it (?:was|is) )?(?:\w+ )?(?:usual(?:ly)?|normal(?:ly)?|average|ever|always)\b"
 )
-_BEFORE = re.compile(r"\bthan (?:it was |it had been )?(?:before|earlier|that)\b")
+_BEFORE = re.compile(r"\bthan (?:before|earlier|that|(?:it|they) (?:was|were|had been)\b)")
 _DIFFERENT = (_MORE, _AS, _COMPARE, _OFTEN, _DURING)
 _ALIKE = 0.85
 """Two times of about one length are a day and a day, a month and a month."""

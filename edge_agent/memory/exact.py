@@ -7,12 +7,14 @@ from dataclasses import replace
 
 from edge_agent.memory import unanswered
 from edge_agent.memory.lexicon import Lexicon
+from edge_agent.memory.measured import Measured
 from edge_agent.memory.queries import (
     FirstTime,
     HowLong,
     HowOften,
     LastTime,
     Most,
+    Ongoing,
     Query,
     Target,
     Targeted,
@@ -23,14 +25,24 @@ from edge_agent.memory.queries import (
 _ONE_TIME = re.compile(r"\b(?:last|first|latest|earliest|most recent(?:ly)?)\b")
 
 
-def refusal(query: Query, rest: str) -> str:
+def refusal(query: Query | Measured, rest: str, lexicon: Lexicon) -> str:
     """Why a query does not answer its question; empty where it does."""
+    if unanswered.outside(rest) and not _is_heard(query, lexicon):
+        return unanswered.OUTSIDE
     if not isinstance(query, Targeted | Timeline | Most):
         return ""
     if unanswered.how_far(rest):
         return unanswered.HOW_FAR
     one_day = isinstance(query, LastTime | FirstTime) and _ONE_TIME.search(rest)
     return unanswered.BY_DAY if unanswered.by_day(rest) and not one_day else ""
+
+
+def _is_heard(query: Query | Measured, lexicon: Lexicon) -> bool:
+    """Whether a label is read from a microphone, which hears what is outside as well."""
+    if not isinstance(query, Targeted | Ongoing):
+        return False
+    serving = lexicon.manifest.serving(query.target.head)
+    return any(lexicon.manifest.slot(name).modality == "audio" for name in serving)
 
 
 def is_of_another_sensor(query: Query, rest: str, lexicon: Lexicon) -> bool:

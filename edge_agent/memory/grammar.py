@@ -175,9 +175,13 @@ class Grammar:
         if (query is not None or when is not None) and (absent := self._absent(rest)):
             return absent
         checked = self._checked(query, rest)
-        if checked is not None and not isinstance(checked, Measured | Refused):
-            checked = self._exact(checked, asked, rest)
-        return self._several(checked, rest)
+        if checked is None or isinstance(checked, Refused):
+            return checked
+        if text := exact.refusal(checked, rest, self.lexicon):
+            return Refused(text, _AS_ASKED)
+        if isinstance(checked, Measured):
+            return self._several(checked, rest)
+        return self._several(self._exact(checked, asked, rest), rest)
 
     def _of_two_times(
         self,
@@ -241,8 +245,6 @@ class Grammar:
 
     def _exact(self, query: Query, asked: str, rest: str) -> Query | Refused:
         """A query that answers no more than was asked."""
-        if text := exact.refusal(query, rest):
-            return Refused(text, _AS_ASKED)
         if exact.is_of_another_sensor(query, rest, self.lexicon):
             return self._unknown()
         return exact.exact(query, asked, rest, self.lexicon)

@@ -28,7 +28,7 @@ _PLAIN = """
     moments month months more morning most mostly much must my near nearly need never new next night no
     nobody none noon nor not note noted nothing notice noticed noticing now number numbers observe observed
     obviously occasion occasions occur occurred occurring of off ok okay on once one ones ongoing only or
-    other others otherwise our out over overall own part particular particularly past people
+    other others otherwise our out outside over overall own part particular particularly past people
     perceive perceived perhaps period periods person place please point points possible possibly present
     presently pretty probably quick quickly quite rather re read reading ready really reason reasons recall
     recap record recorded regarding register registered remember remembered remind report reported rest

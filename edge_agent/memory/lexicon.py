@@ -126,7 +126,7 @@ class Lexicon:
         """The stems of the words of the other heads that are no word of this one."""
         own = next(head for head in self.heads if head.name == name)
         words = set[str]().union(*(_stems_of(head) for head in self.heads if head is not own))
-        return words - _stems_of(own) - _SMALL
+        return words - _stems_of(own) - _SMALL - _PARTICLES
 
     def _named(self, asked: str, words: set[str], concerned: Collection[str]) -> Target | None:
         best = (0.0, 0.0, 0.0)

@@ -16,12 +16,10 @@ _LONGEST = re.compile(
     r"\b(?:longest|mostly|mainly|primarily"
     r"|(?:the )?most(?! people| persons)(?: of the (?:time|day))?|longer)\b"
 )
-_LEAST = re.compile(
-    r"\b(?:(?<!at )least|rarest|rarely|seldom|shortest|less (?:often|common|frequent))\b|\bmost \w+ly\b"
-)
+_LEAST = re.compile(r"\b(?:(?<!at )least|rarest|rarely|seldom|shortest|less (?:often|common|frequent))\b")
 _LOUD = re.compile(
-    r"\b(?:loud(?:er|est|ness)|quieter|quietest|noisier|noisiest|how (?:loud|noisy)|softest|decibels?|db"
-    r"|volume)\b"
+    r"\b(?:loud(?:er|est|ness)|quieter|quietest|noisier|noisiest|softest|decibels?|db"
+    r"|volume|how (?:loud|noisy) (?:was|were|did|has|had))\b"
 )
 _SOUND = re.compile(r"\b(?:sounds?|noises?|hear|heard)\b")
 _SILENT = "silence"

@@ -31,7 +31,8 @@ _FUTURE = re.compile(
 _VAGUE = re.compile(
     r"\b(a (?:short |little |long )?(?:while|time) (?:ago|back)|(?<!how )long ago|some time ago|recently"
     r"|lately|the other day"
-    r"|(?:while|when|since) i (?:was (?:away|out|gone|asleep|sleeping)|left|slept|woke up|got up))"
+    r"|(?:while|when|since) (?:i|we) (?:(?:was|were) (?:away|out|gone|asleep|sleeping)|left|slept|woke up"
+    r"|got up))"
 )
 _LAST_NIGHT = re.compile(r",? ?\b(?:on |during |in )?last (?:night|evening)\b,?")
 _AROUND_S = {"at": 300, "as of": 300, "around": 900}

@@ -36,10 +36,7 @@ _OF_THE_PAST = (
         "I cannot tell people apart. Please ask whether somebody was there, or what the person did.",
     ),
     (
-        re.compile(
-            r"\b(?:fire|smoke|burglar|car|door|intruder|security) alarm\b|\balarm clock\b"
-            r"|\balarm (?:go|goes|went|gone|ring|rang|rung|sound(?:ed)?)\b"
-        ),
+        re.compile(r"\b(?:fire|smoke|burglar|car|door|intruder|security) alarm\b|\balarm clock\b"),
         "I do not know that alarm. Please ask whether anything was unusual.",
     ),
     (
@@ -51,6 +48,10 @@ _OF_THE_PAST = (
 )
 _HOW_FAR = re.compile(r"^(?:and |so )?how (?:far|fast|quickly|slowly|high|strong(?:ly)?|hard)\b")
 HOW_FAR = "I can tell whether that was so, how often and for how long. Please ask for that."
+_OUTSIDE = re.compile(r"\boutside\b")
+OUTSIDE = (
+    "I tell of where my sensors are; of outside only what is heard. Please ask without the word outside."
+)
 _PAST_VERB = re.compile(r"\bwho (?:\w+ed|left|went|came|fell|sat|stood|ran|took|made)\b")
 _BY_DAY = re.compile(
     r"\b(?:which|what) (?:day|night|week|month)s?\b|\b(?:per|each|every|by) (?:day|night|hour|week)\b"
@@ -97,6 +98,11 @@ def who(asked: str) -> bool:
 def how_far(rest: str) -> bool:
     """Whether a measure is asked of a label, which has none."""
     return bool(_HOW_FAR.match(rest))
+
+
+def outside(asked: str) -> bool:
+    """Whether it is asked of outside."""
+    return bool(_OUTSIDE.search(asked))
 
 
 def by_day(asked: str) -> bool:
