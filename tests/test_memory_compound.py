@@ -365,6 +365,11 @@ def test_what_was_most(world: World, question, head, longest, left_out):
     assert answer.evidence[0]["count"] == sum(len(several) for several in found.values())
 
 
+def test_the_other_ranking_follows(world: World):
+    answer = world.told("What was the most frequent sound yesterday?", "and the longest?")
+    assert answer.text.startswith("Longest yesterday")
+
+
 @pytest.mark.parametrize(
     "question", ["What was the loudest sound today?", "How loud was it last night?", "Was it louder today?"]
 )

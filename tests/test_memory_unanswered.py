@@ -45,6 +45,11 @@ def parse(question: str):
         ("When did the dog bark for the 3rd time?", "after that"),
         ("Who was here yesterday?", "people apart"),
         ("Who left the room last?", "people apart"),
+        ("Did she get up earlier today than yesterday?", "how long one thing was"),
+        ("Did she go to bed later last night than the night before?", "how long one thing was"),
+        ("Which room was warmest today?", "places apart"),
+        ("How often did the dog bark longer than five minutes today?", "every time"),
+        ("When did you hear the most noise today?", "look back for"),
         ("Has the fire alarm gone off?", "that alarm"),
         ("Did the smoke alarm sound last night?", "that alarm"),
         ("Was anybody outside today?", "outside"),
@@ -172,6 +177,19 @@ def test_a_question_of_two_times_is_one_of_each():
     assert isinstance(parse("Was it raining yesterday or today?"), Each)
 
 
+@pytest.mark.parametrize(
+    ("question", "one", "other"),
+    [
+        ("Was the morning warmer than the evening yesterday?", (17, 5), (17, 18)),
+        ("Was it warmer this morning than yesterday evening?", (18, 5), (17, 18)),
+    ],
+)
+def test_a_day_that_is_said_once_is_of_both_sides(question, one, other):
+    found = parse(question)
+    begin = [hours(part.span)[0] for part in (found.one, found.other)]
+    assert [(at.day, at.hour) for at in begin] == [one, other]
+
+
 def test_as_long_as_now_is_no_more_than_that():
     found = parse("Was it warmer yesterday than the day before?")
     assert isinstance(found, Compared)
@@ -209,7 +227,15 @@ def test_what_another_head_has_a_word_for_is_not_of_the_room():
     assert parse("Was anyone in the room before six?").target.labels == ("occupied",)
 
 
-@pytest.mark.parametrize("question", ["how loud is it", "which sensors are offline?", "who is there?"])
+@pytest.mark.parametrize(
+    "question",
+    [
+        "how loud is it",
+        "what is the most frequent sound right now?",
+        "which sensors are offline?",
+        "who is there?",
+    ],
+)
 def test_what_is_now_stays_with_the_model(question):
     assert parse(question) is None
 

@@ -33,6 +33,9 @@ def refusal(query: Query | Measured, rest: str, lexicon: Lexicon) -> str:
         return ""
     if unanswered.how_far(rest):
         return unanswered.HOW_FAR
+    count = unanswered.COUNT.search(rest)
+    if isinstance(query, HowOften) and count and count["unit"] and not count["unit"].startswith("time"):
+        return unanswered.EVERY_TIME
     one_day = isinstance(query, LastTime | FirstTime) and _ONE_TIME.search(rest)
     return unanswered.BY_DAY if unanswered.by_day(rest) and not one_day else ""
 

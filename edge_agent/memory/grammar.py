@@ -212,7 +212,8 @@ class Grammar:
         """Why a question has no answer that is known from a few of its words."""
         if self.numbers.named(asked) is not None:
             return ""
-        return most_grammar.loud(asked) or ("" if " than " in asked else most_grammar.least(asked))
+        least = "" if " than " in asked else most_grammar.least(asked)
+        return most_grammar.loud(asked) or unanswered.compared_otherwise(asked) or least
 
     def _measured(  # noqa: PLR0911  # each way not to be answered
         self, rest: str, when: phrases.TimePhrase | None, limit: Limit | None, now_ns: int, asked: str

@@ -22,6 +22,8 @@ _LOUD = re.compile(
     r"|volume|how (?:loud|noisy) (?:was|were|did|has|had))\b"
 )
 _SOUND = re.compile(r"\b(?:sounds?|noises?|hear|heard)\b")
+_NOT_WHAT = re.compile(r"^(?:when|how long|for how long|at what time)\b|\bnow\b")
+"""It is asked when, or of now."""
 _SILENT = "silence"
 RULES = (_OFTEN, _LONGEST)
 
@@ -46,7 +48,7 @@ def least(asked: str) -> str:
 def parse(rest: str, span: Span, lexicon: Lexicon) -> Most | None:
     """The ranking of what is named, or of all of the heads that are meant; None where there is none."""
     longest = not _OFTEN.search(rest)
-    if longest and not _LONGEST.search(rest):
+    if (longest and not _LONGEST.search(rest)) or _NOT_WHAT.search(rest):
         return None
     plain = rest
     for words in RULES:

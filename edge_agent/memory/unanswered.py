@@ -32,6 +32,10 @@ _OF_THE_PAST = (
         "I can tell the first and the last time. Please ask for one of them, then: and after that?",
     ),
     (
+        re.compile(r"^(?:in |tell me )?which (?:room|area|zone|floor|place|machine|house)\b"),
+        "I cannot tell places apart: I tell of where my sensors are. Please ask without the place.",
+    ),
+    (
         re.compile(r"^(?:and |so )?(?:tell me )?who(?:m|se)?\b(?! (?:told|says|said)\b)"),
         "I cannot tell people apart. Please ask whether somebody was there, or what the person did.",
     ),
@@ -47,7 +51,14 @@ _OF_THE_PAST = (
     ),
 )
 _HOW_FAR = re.compile(r"^(?:and |so )?how (?:far|fast|quickly|slowly|high|strong(?:ly)?|hard)\b")
+EVERY_TIME = "I count every time, however long it was. Please ask how often, or how long it was."
 HOW_FAR = "I can tell whether that was so, how often and for how long. Please ask for that."
+_OTHERWISE = re.compile(
+    r"\b(?:earlier|later|sooner|faster|slower|busier|calmer|bigger|smaller|nearer|closer)\b.* than\b"
+)
+OTHERWISE = (
+    "I can compare how often or how long one thing was, and how high a number was. Please ask for that."
+)
 _OUTSIDE = re.compile(r"\boutside\b")
 OUTSIDE = (
     "I tell of where my sensors are; of outside only what is heard. Please ask without the word outside."
@@ -98,6 +109,11 @@ def who(asked: str) -> bool:
 def how_far(rest: str) -> bool:
     """Whether a measure is asked of a label, which has none."""
     return bool(_HOW_FAR.match(rest))
+
+
+def compared_otherwise(asked: str) -> str:
+    """The reason where something is compared that is neither how often nor how long it was."""
+    return OTHERWISE if _OTHERWISE.search(asked) else ""
 
 
 def outside(asked: str) -> bool:
