@@ -76,7 +76,10 @@ def explain(reply: dict[str, Any]) -> str:
         if isinstance(fact.get("probability"), int | float)
     ]
     source = reply["source"].replace("_", " ")
-    by = ", worded by the language model" if (source, reply.get("worded_by")) == ("memory", "lm") else ""
+    done = [
+        what for what in ("understood", "worded") if source == "memory" and reply.get(f"{what}_by") == "lm"
+    ]
+    by = f", {' and '.join(done)} by the language model" if done else ""
     parts = [f"{source}{by}", f"{reply['latency_ms'] or 0:.0f} ms", *facts]
     if reply["reason"]:
         parts.insert(1, reply["reason"])

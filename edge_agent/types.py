@@ -152,7 +152,8 @@ class Percept:
 
 
 WordedBy = Literal["lm", "rules"]
-"""Whose words an answer is in: the language model's, checked, or those of the rules."""
+"""Whose words an answer is in: the language model's, checked, or those of the rules. Also who told which kind
+of answer a question about the past wants."""
 
 
 class AnswerSource(StrEnum):
@@ -176,6 +177,7 @@ class Answer:
     latency_ms: float = 0.0
     first_token_ms: float = 0.0
     worded_by: WordedBy = "rules"
+    understood_by: WordedBy = "rules"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +16,7 @@ from edge_agent.delivery.commands import Commands, Refusal, Request
 from edge_agent.delivery.message import Kind, Message, Publish
 from edge_agent.delivery.replies import replies
 from edge_agent.mailbox import Mailbox
-from edge_agent.memory.telling import by_model, by_rules
+from edge_agent.memory.telling import by_model
 from edge_agent.perception.dialog import Turn, Written
 from edge_agent.types import Answer, AnswerSource, Percept
 from edge_agent.vitals import Latencies
@@ -100,14 +101,16 @@ class Wording:
         """The answer to a question about the past; None for any other."""
         if self._parts.recall is None or job.request is None:
             return None
-        config = self._parts.config
+        recall, config = self._parts.recall, self._parts.config
+        if not config.memory.worded_by_lm:
+            return recall.answer(job.question, job.request.asker)
+        deadline = time.monotonic() + config.model.language_deadline_s  # of all that one question takes
 
         def write(prompt: str, grammar: str) -> Written:
-            deadline_s = config.model.language_deadline_s
-            return self._parts.language.write(percept, prompt, grammar, deadline_s)
+            left_s = max(0.0, deadline - time.monotonic())
+            return self._parts.language.write(percept, prompt, grammar, left_s)
 
-        tell = partial(by_model, write=write) if config.memory.worded_by_lm else by_rules
-        return self._parts.recall.answer(job.question, job.request.asker, tell)
+        return recall.answer(job.question, job.request.asker, partial(by_model, write=write), write)
 
     def _worded(self, job: Job, percept: Percept | None) -> Answer:
         """The language model's answer; what names nothing ("are you sure?") goes with the turn before."""

@@ -68,7 +68,9 @@ def evaluate(
             for head in HEADS.values()
             if head.regression
         }
-        past = past_scores.measure(language, [r.percept for found in readings.values() for r in found], seed)
+        percepts = [r.percept for found in readings.values() for r in found]
+        past = past_scores.measure(language, percepts, seed)
+        past_kinds = past_scores.measure_kinds(language, percepts, seed)
     finally:
         language.close()
     result = {
@@ -81,6 +83,7 @@ def evaluate(
         "families": families,
         "invented": sum(c.invented for c in controls.values()),
         "past": past,
+        "past_kinds": past_kinds,
         "control_norms": _control_norms([r for found in readings.values() for r in found[:50]]),
         "conformal": {name: conformal(found, name) for name, found in readings.items() if name in HEADS},
         "calibration": calibrate(trained.student.adapter.fused, trained.groups, scalings(runs)),

@@ -70,6 +70,14 @@ PAST = (
     "asked*: that is the form taught for questions put like this. What does not pass is worded by the rules."
 )
 
+KIND_FIGURES = ("right", "told", "told_right")
+PAST_KINDS = (
+    "Which kind of answer a question about the past wants, by its way of asking alone: unusual ones that no "
+    "training question had, held to the kinds that the device would let the model choose from. *Told*: it is "
+    'sure enough to be believed; *told rightly*: the share of these that are right. "other" stands for what '
+    "is none of the kinds. The device asks this only where its rules do not tell."
+)
+
 
 def markdown(result: dict[str, Any]) -> str:
     """The whole report."""
@@ -108,6 +116,7 @@ def markdown(result: dict[str, Any]) -> str:
         FAMILIES,
         *(_families(f"{task} ({kinds[task]})", found) for task, found in result["families"].items()),
         *_past(result.get("past")),
+        *_past_kinds(result.get("past_kinds")),
         *_curves(result.get("curves")),
         "## Calibration, on windows that were not trained on and are not in the scores above",
         _calibration(result["calibration"], kinds),
@@ -252,6 +261,17 @@ def _past(found: Any) -> list[str]:
     ]
     head = ("kind of answer", "asked", "passes freely", "right facts", "passes", "as asked")
     return [f"### past\n\n{PAST}\n\n{table(head, rows)}"]
+
+
+def _past_kinds(found: Any) -> list[str]:
+    if found is None:
+        return []
+    rows = [
+        (name, str(f["count"]), *("" if f[figure] is None else f"{f[figure]:.2f}" for figure in KIND_FIGURES))
+        for name, f in {"all": found["all"], **found["kinds"]}.items()
+    ]
+    head = ("kind that is wanted", "asked", "right", "told", "told rightly")
+    return [f"### past: which kind\n\n{PAST_KINDS}\n\n{table(head, rows)}"]
 
 
 def _curves(curves: Any) -> list[str]:

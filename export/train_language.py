@@ -30,6 +30,7 @@ from export.batches import Codec
 from export.corpus import english_ids, make_tokenizer
 from export.dialogs import Asker
 from export.groups import Group, Sample, draw, random_mask
+from export.kinds import Kinds
 from export.networks.adapter import Ablation
 from export.networks.language import IOTLM_7M, LanguageConfig
 from export.parallel import ALONE, World, moved, on_cpu
@@ -47,7 +48,7 @@ ENGLISH_SHARE = {"pretrain": 1.0, ALIGN: 0.0, "instruct": 0.1}
 CAPTIONS = 0.25
 """Of the rows of dialogs: plain sentences, which say four times as much about what is shown."""
 PAST = 0.08
-"""Of the same rows: answers about the past. They are long, so rows are counted and not turns."""
+"""Of the same rows: answers about the past, and which kind a question wants. Rows are counted, not turns."""
 REVIEW_EVERY = 100
 LEAST_OFTEN = 0.05
 """A head is asked about in proportion to how often it is worded wrongly, and to this at least."""
@@ -90,7 +91,7 @@ class Trainer:
         self.rng = np.random.default_rng(settings.seed)
         self.generator = torch.Generator()
         self.asker = Asker(self.rng)
-        self.past = Past(self.rng)
+        self.past, self.kinds = Past(self.rng), Kinds(self.rng)
         self.optimiser = _optimiser(student, settings)
         self.step, self.spent_s, self.log = 0, 0.0, list[dict[str, float]]()
 
@@ -167,7 +168,7 @@ class Trainer:
 
     def _seed(self, shard: int) -> None:
         """The random numbers of a shard of this step, whichever process does it and whatever came before."""
-        self.rng = self.asker.rng = self.past.rng = self._random(shard + 1)
+        self.rng = self.asker.rng = self.past.rng = self.kinds.rng = self._random(shard + 1)
         seed = int(self.rng.integers(2**62))
         self.generator.manual_seed(seed)
         torch.manual_seed(seed)  # dropout
@@ -201,10 +202,15 @@ class Trainer:
 
     def _turns(self, state: State) -> list[Turn]:
         drawn = self.rng.random()
-        if drawn < PAST:  # nothing of the state is in them; the device asks each of them alone
-            return [self.past.turn(), self.past.turn()]
+        if drawn < PAST:
+            return self._about_past()
         captions = drawn < PAST + CAPTIONS
         return self.asker.captions(state) if captions else self.asker.dialog(state, MOST_TURNS)
+
+    def _about_past(self) -> list[Turn]:
+        """Turns with nothing of the state in them, in any order: the device asks each of them alone."""
+        turns = [self.past.turn(), self.kinds.turn(), self.kinds.turn()]
+        return [turns[i] for i in self.rng.permutation(len(turns))]
 
     def _sample(self) -> Sample:
         """A batch, half of its rows blended with another: what lies between two classes is met too."""

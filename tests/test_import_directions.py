@@ -42,7 +42,7 @@ UPPER = {
     "runtime", "cli", "cli_arguments", "cli_ask", "cli_record", "cli_sensors", "cli_simulate", "cli_teach",
     "reloading", "record", "__main__", "demo",
 }  # fmt: skip
-WITHOUT_A_NETWORK = ("answer", "calibration", "dialog", "facts", "prompt", "tools", "vocabulary")
+WITHOUT_A_NETWORK = ("answer", "calibration", "dialog", "evidence", "facts", "prompt", "tools", "vocabulary")
 """Modules of perception that need no weights: what they say follows from the manifest and the percept."""
 
 

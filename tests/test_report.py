@@ -42,6 +42,11 @@ RESULT = {
         "kinds": {"last": {"count": 25, "free": 0.88, "right_facts": 0.92, "held": 0.96, "as_asked": 0.76}},
         "wrong": [],
     },
+    "past_kinds": {
+        "all": {"count": 154, "right": 0.764, "told": 0.617, "told_right": 0.912},
+        "kinds": {"often": {"count": 11, "right": 0.273, "told": 0.0, "told_right": None}},
+        "wrong": [],
+    },
     "control_norms": [0.1, 0.2],
     "calibration": {"activity_recognition": {"temperature": 0.731}},
     "parity": {"encoders": {"audio": 1.5e-6}},
@@ -63,6 +68,13 @@ def test_how_well_the_past_is_worded_is_told_by_kind():
     assert "| all | 500 | 0.93 | 0.96 | 1.00 | 0.87 |" in text
     assert "| last | 25 | 0.88 | 0.92 | 0.96 | 0.76 |" in text
     assert "passes freely" not in report.markdown({k: v for k, v in RESULT.items() if k != "past"})
+
+
+def test_how_well_a_kind_is_told_and_how_often_it_is():
+    text = report.markdown(RESULT)
+    assert "| all | 154 | 0.76 | 0.62 | 0.91 |" in text
+    assert "| often | 11 | 0.27 | 0.00 |  |" in text
+    assert "told rightly" not in report.markdown({k: v for k, v in RESULT.items() if k != "past_kinds"})
 
 
 def test_a_row_says_whether_its_windows_are_real():

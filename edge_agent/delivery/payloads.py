@@ -220,6 +220,7 @@ def answer(identity: str, given: Answer, *, asked: bool, simulated: bool, clock:
         "text": given.text,
         "source": str(given.source),
         "worded_by": given.worded_by,
+        "understood_by": given.understood_by,
         "evidence": [_plain(fact) for fact in given.evidence],
         "reason": given.reason,
         "latency_ms": finite(given.latency_ms, 1),

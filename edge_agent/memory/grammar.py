@@ -16,6 +16,7 @@ from edge_agent.memory.compare_grammar import CompareGrammar
 from edge_agent.memory.compound import Each, Part, Whole, each
 from edge_agent.memory.database import EVER_NS
 from edge_agent.memory.days import PhraseError
+from edge_agent.memory.kinds import Found
 from edge_agent.memory.known_words import KnownWords
 from edge_agent.memory.lexicon import Lexicon
 from edge_agent.memory.measured import Measured, Wanted
@@ -98,9 +99,10 @@ _OTHERWISE: tuple[tuple[type[Targeted], re.Pattern[str]], ...] = (
 )  # fmt: skip
 """What else is asked of a label, where it is not said in the words above."""
 _NOT = re.compile(r"\bnot\b|n't\b|\bwithout\b|\bnever\b")
+_NO = re.compile(r"(?<!or )\bno\b")
 _WHY = re.compile(r"(and |so |but )?(why|how come|what made|what caused|for what reason)\b")
 _OF_ITSELF = re.compile(r"\b(you|your|that|this|these|it|i)\b")
-_NOT_PERCEIVED = "not perceived"
+NOT_PERCEIVED = "not perceived"
 _AS_ASKED = "not to be told as it is asked"
 _POSSESSIVE = re.compile(r"\b(\w+day|morning|night|evening|afternoon)'s\b")
 _NOUN_SENSOR = re.compile(r"\b(?:sensors?|devices?|data)\b")
@@ -138,9 +140,7 @@ class Grammar:
         asked = normalise_question(question)
         if _SMALL_TALK.search(asked) or _HOW_KNOWN.match(asked):
             return None
-        asked = everyday.unframed(
-            _THROUGH.sub("tell me", _POSSESSIVE.sub(r"\1", everyday.spelled_out(asked)))
-        )
+        asked = _worded(asked)
         try:
             return self._parsed(asked, now_ns)
         except PhraseError as error:
@@ -287,7 +287,7 @@ class Grammar:
             rules = (*rules, number_grammar.BEYOND)
         unknown = self._known.unknown(rest, rules)
         return (
-            Refused(f'I do not know what "{unknown[0]}" is. {self._offer()}', _NOT_PERCEIVED)
+            Refused(f'I do not know what "{unknown[0]}" is. {self._offer()}', NOT_PERCEIVED)
             if unknown
             else query
         )
@@ -376,8 +376,6 @@ class Grammar:
             for kind, words in _OTHERWISE:
                 if words.search(rest):
                     return kind(target, when.span)
-        if target is not None and when is not None and not heads and not _TOLD.search(rest):
-            return HowOften(target, when.span)  # "dog barking yesterday"
         heads = heads or ((target.head,) if target is not None else ())
         if heads and (when is not None or (_TOLD.search(rest) and _PAST_TENSE.search(rest))):
             return Timeline(heads, self.span(when, now_ns))
@@ -396,7 +394,7 @@ class Grammar:
         return tuple(head.name for head in self.lexicon.heads)
 
     def _unknown(self) -> Refused:
-        return Refused(f"I cannot tell that from what I perceive. {self._offer()}", _NOT_PERCEIVED)
+        return Refused(f"I cannot tell that from what I perceive. {self._offer()}", NOT_PERCEIVED)
 
     def _offer(self) -> str:
         known = [*(n.subject for n in self.numbers.numbers), *self.lexicon.known_phrases()]
@@ -405,6 +403,51 @@ class Grammar:
 
     def _owned(self) -> str:
         return join(slot.description for slot in self.lexicon.slots) or "no sensors"
+
+    def found(self, question: str, now_ns: int) -> Found | None:
+        """What a question about the past names, whatever is asked of it; None where it is no such question.
+
+        Not either where it names several things or holds a word that is not known, a limit, or a "not".
+        """
+        asked, limit = self.numbers.without_limit(_worded(normalise_question(question)))
+        try:
+            when = phrases.find(asked, now_ns, self.zone)
+        except PhraseError:
+            return None
+        rest = everyday.plain(when.rest if when else asked, self.lexicon)
+        past = when is not None or _PAST_TENSE.search(rest)
+        denied = _NOT.search(rest) or _NO.search(rest) or _WHY.match(rest)
+        if not past or limit or denied or self.lexicon.absent(rest):
+            return None
+        span, ever = (self.span(when, now_ns, ever=ever) for ever in (False, True))
+        instant = when is not None and when.instant
+        found = Found(rest, span, ever, when is not None, instant, _EVERYTHING.search(rest) is not None)
+        named = self._naming(found)
+        return named if named is not None and self._is_asked(named) else None
+
+    def _naming(self, found: Found) -> Found | None:
+        """The same with the one thing that it names: a number, a label or sensors."""
+        rest, number = found.rest, self.numbers.named(found.rest)
+        if number is not None and self._is_of_number(rest):
+            one = self._several(Measured(number.name, Wanted.RANGE, found.span), rest)
+            return None if isinstance(one, Each) else replace(found, number=number)
+        if most_grammar.loud(rest) or most_grammar.least(rest):
+            return None
+        if (target := self.lexicon.target(rest)) is not None:
+            one = self._several(Whether(target, found.span), rest)
+            return None if isinstance(one, Each) else replace(found, target=target)
+        slots = self.lexicon.named_slots(rest)
+        return replace(found, slots=slots) if slots else None
+
+    def _is_asked(self, found: Found) -> bool:
+        """Whether all words are known or only say how something is asked."""
+        rules = number_grammar.RULES if found.number else _RULES
+        return self._known.only_asks(self._known.unknown(found.rest, rules), found.of)
+
+
+def _worded(asked: str) -> str:
+    """A normalised question in the plain words that the rules look for."""
+    return everyday.unframed(_THROUGH.sub("tell me", _POSSESSIVE.sub(r"\1", everyday.spelled_out(asked))))
 
 
 def _whether(rest: str) -> type[Whether | HowOften | HowLong]:

@@ -10,6 +10,9 @@ from edge_agent.memory.lexicon import Lexicon, stem
 from edge_agent.memory.numbers import Number
 from edge_agent.perception.vocabulary import MODALITY_WORDS
 
+THING, NUMBER, DEVICE, THEN = "something", "level", "device", "then"
+"""In the place of a label, a measured number, a sensor and the time, before a language model."""
+
 _WORD = re.compile(r"[a-z]{2,}")
 _PLAIN = """
     a about actually after again ago all along already also altogether always an and another any anybody
@@ -44,6 +47,31 @@ _PLAIN = """
     within without wonder wondering word words would year yes yesterday yet you your yours
 """
 """English that names nothing."""
+ASKING = {
+    THING: """
+    account amount appear arise bouts combined commence common continue correct correctly details
+    duration earliest evidence extended false final fraction frequency frequent frequently
+    history indication information initial initially length lengthy log newest news occurrence
+    occurrences often onset originally overview percentage previous prolonged proportion quantity
+    rare recent recently regularly repetitions sequence sign suppose surely tally timeline trace
+    true verify
+    """,
+    NUMBER: """
+    across amount average averaged biggest bottom ceiling central change changed climb compare
+    compared constant decrease decreased develop development difference direction evolve exact
+    extreme figure greatest grow grown height highest improve increase increased largest level
+    lower lowest max maximum measure measured measurement middle min minimum normal normally peak
+    reach reading remain rise rising shift smallest stable steady steeply strongest top
+    trend typical typically upper upward value vary weakest worse worst
+    """,
+    DEVICE: """
+    active alive alright availability disappear dropouts fault faulty function functional
+    gaps health healthy log misbehave misbehaving operate operating outages reachable readings
+    reliability responding sending stable steady uptime vanish
+    """,
+}
+"""English that says how something is asked of a label, a number or a sensor, in questions whose kind a
+language model tells: it is trained on each of these words."""
 
 
 class KnownWords:
@@ -65,6 +93,10 @@ class KnownWords:
         for words in rules:
             asked = words.sub(" ", asked)
         return [word for word in _WORD.findall(asked) if stem(word) not in self._all]
+
+    def only_asks(self, words: Iterable[str], of: str) -> bool:
+        """Whether unknown words only say how something is asked `of` a THING, a NUMBER or a DEVICE."""
+        return {stem(word) for word in words} <= _stems(ASKING[of])
 
     def names_nothing(self, asked: str) -> bool:
         """Whether a question, without its time, holds plain words only."""

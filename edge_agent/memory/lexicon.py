@@ -203,3 +203,12 @@ class Lexicon:
     def known_phrases(self) -> list[str]:
         """Every label that can be asked about."""
         return [phrase for head in self.heads for phrase in head.phrases]
+
+    def naming(self, target: Target, asked: str) -> set[str]:
+        """The words of a question that name a target."""
+        labels = [text for la in target.labels for text in (la, self.phrase(target.head, la))]
+        own = set().union(*map(stems, labels))
+        every = set(re.findall(r"[a-z]+", asked))
+        return {word for word in every if stem(word) in own} or {
+            word for word in every if word in _STANDS_FOR and stem(_STANDS_FOR[word]) in own
+        }

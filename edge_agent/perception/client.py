@@ -134,7 +134,7 @@ class LanguageClient:
         first_token_ms = float(reply.header["first_token_ms"])
         if reply.header["stop"] != "end":
             return Written("", "the language model came to no end", first_token_ms)
-        return Written(reply.header["text"], "", first_token_ms)
+        return Written(reply.header["text"], "", first_token_ms, float(reply.header["probability"]))
 
     def _word(
         self, percept: Percept, question: str, deadline: float, history: Sequence[Turn]

@@ -27,11 +27,12 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What the language model wrote, unchecked, or why there is nothing."""
+    """What the language model wrote, unchecked, or why there is nothing; see Generation."""
 
     text: str
     reason: str = ""
     first_token_ms: float = 0.0
+    probability: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class Generation:
     """A worded answer, why it stopped, and how long it took.
 
     `first_token_ms` counts from the arrival of the question, `per_token_ms` is the mean of the rest.
+    `probability` is that of all that was written, its end too, among all that could have been: it is low
+    where a grammar held the model to what it would not have written.
     """
 
     text: str
@@ -47,3 +50,4 @@ class Generation:
     prompt_tokens: int
     first_token_ms: float
     per_token_ms: float
+    probability: float

@@ -7,6 +7,7 @@ percept (DESIGN.md, "The model"). Runs inside the worker process, never in the d
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -85,9 +86,11 @@ class LanguageModel:
     ) -> Generation:
         prompt_tokens, chosen = self.llama.position, list[int]()
         stop: Stop = "length"
+        log_probability = 0.0
         times = [time.perf_counter()]  # when each token was known, the first one first
         while len(chosen) < limit:
             token = int(logits[-1].argmax()) if grammar is None else grammar.choose(logits[-1])
+            log_probability += _log_probability(logits[-1], token)
             if self.llama.is_end(token) or self.llama.is_control(token):
                 stop = "end"
                 break
@@ -108,6 +111,7 @@ class LanguageModel:
             prompt_tokens=prompt_tokens,
             first_token_ms=1e3 * (times[0] - begin),
             per_token_ms=1e3 * (times[-1] - times[0]) / max(len(times) - 1, 1),
+            probability=math.exp(log_probability),
         )
 
     def _call(self, first: int) -> Grammar | None:
@@ -149,3 +153,9 @@ class LanguageModel:
                 f"the question has {len(tokens)} tokens, there is room for {room}",
                 hint="ask a shorter question",
             )
+
+
+def _log_probability(logits: Float32, token: int) -> float:
+    """Of a token among all, before any grammar."""
+    shifted = logits.astype(np.float64) - logits.max()
+    return float(shifted[token] - np.log(np.exp(shifted).sum()))

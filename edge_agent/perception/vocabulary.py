@@ -90,6 +90,11 @@ def named_slots(asked: str, slots: Sequence[Slot]) -> list[Slot]:
     return own or [s for s in slots if any(has_words(asked, w) for w in MODALITY_WORDS[s.modality])]
 
 
+def slot_words(slot: Slot) -> tuple[str, ...]:
+    """The words that name a slot."""
+    return _noun(slot), *MODALITY_WORDS[slot.modality]
+
+
 def concerns(asked: str, words: Sequence[str]) -> bool:
     """Whether a normalised question holds one of the words."""
     return any(has_words(asked, w) for w in words)
