@@ -310,7 +310,7 @@ def test_the_last_time_of_each(world: World):
 def test_what_names_one_thing_only_is_one_question(world: World):
     for question in (
         "Was the room occupied, yes or no, yesterday?", "Was the person walking or not yesterday?",
-        "Was the person walking or what yesterday?", "Was there rain and more rain yesterday?",
+        "Was the person walking or what yesterday?", "Was there rain and then rain yesterday?",
     ):  # fmt: skip
         assert world.told(question).evidence[0]["query"] == "Whether", question
     assert "cat" in world.refused("Did you hear a dog or a cat yesterday?")
@@ -337,6 +337,7 @@ def test_follow_ups_are_of_each(world: World):
 
 MOST = [
     ("What was the most frequent sound yesterday?", "event_detection", False, {"silence"}),
+    ("Which sound did you hear most frequently yesterday?", "event_detection", False, {"silence"}),
     ("Which sound did you hear most often yesterday?", "event_detection", False, {"silence"}),
     ("What was the longest sound yesterday?", "event_detection", True, {"silence"}),
     ("What did the person do most yesterday?", "activity_recognition", True, set()),
@@ -362,6 +363,11 @@ def test_what_was_most(world: World, question, head, longest, left_out):
     assert len(told) == len(ranked)
     assert answer.text.startswith("Longest" if longest else "Most often")
     assert answer.evidence[0]["count"] == sum(len(several) for several in found.values())
+
+
+def test_the_other_ranking_follows(world: World):
+    answer = world.told("What was the most frequent sound yesterday?", "and the longest?")
+    assert answer.text.startswith("Longest yesterday")
 
 
 @pytest.mark.parametrize(

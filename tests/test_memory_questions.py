@@ -305,7 +305,7 @@ REFUSED = [
     ("Was the door open?", "look back for"),
     ("Did the postman come?", "look back for"),
     ("Were the windows closed yesterday?", "look back for"),
-    ("Who was in the kitchen yesterday?", "look back for"),
+    ("Who was in the kitchen yesterday?", "people apart"),
     ("When was that?", "the whole question"),
     ("How often?", "the whole question"),
     ("Was the barometer working yesterday?", "no barometer"),

@@ -13,6 +13,7 @@ from datetime import date, datetime, timedelta, tzinfo
 from edge_agent.memory import everyday, number_grammar, phrases
 from edge_agent.memory.clock_words import NUMBER, day_bounds_ns, instant_ns, local
 from edge_agent.memory.compound import Comparable, Compared
+from edge_agent.memory.days import DAY
 from edge_agent.memory.known_words import KnownWords
 from edge_agent.memory.lexicon import Lexicon
 from edge_agent.memory.measured import Measured, Wanted
@@ -23,13 +24,13 @@ from edge_agent.memory.queries import HowLong, HowOften, Most, Span
 _DOWN = r"colder|cooler|chillier|darker|dimmer|drier|dryer|fresher|lower|shorter|rarer|better|quieter"
 _UP = (
     r"more|longer|higher|warmer|hotter|brighter|lighter|damper|wetter|moister|stuffier|staler|worse|greater"
-    r"|bigger|louder|busier|calmer|earlier|later|faster|slower|smaller"
+    r"|bigger|louder"
 )
 _LOW = r"(?:cold|cool|chilly|dark|dim|dry|fresh|ventilated)"
 _MORE = re.compile(rf"\b(?:{_UP}|{_DOWN}|less|fewer)\b")
 _AS = re.compile(r"\bas (?:\w+) (?:\w+ )?(?=as\b)")
 _COMPARE = re.compile(
-    r"\b(compare[ds]?|comparing|comparison|differen(?:t|ce)|differ(?:ed|s)?|versus|vs|between|against"
+    r"\b(compare[ds]?|comparing|comparison|differen(?:t|ce)|differ(?:ed|s)?|versus|vs|against"
     r"|the same)\b"
 )
 _CUT = re.compile(
@@ -50,11 +51,14 @@ _THE_ONE_BEFORE = re.compile(
     r"(?:it was |in |on |during )*the (?:(?P<unit>day|night|morning|afternoon|evening|week|hour)|one|time)"
     r" before(?: that)?\??"
 )
+_DAY = re.compile(rf"\b(?:{DAY})")
+_OWN_DAY = re.compile(r"\b(?:this|last|since|ago|tonight|now|past|week|month)\b")
+_OF_A_DAY = re.compile(r"\b(?:morning|afternoon|evening|night|noon|midnight|at \w+)\b")
 _THRESHOLD = re.compile(rf"\bthan (?:about |around )?(?:{NUMBER}|once|twice)\b")
 _USUAL = re.compile(
     r"\b(?:than|as|with|to) (?:it (?:was|is) )?(?:\w+ )?(?:usual(?:ly)?|normal(?:ly)?|average|ever|always)\b"
 )
-_BEFORE = re.compile(r"\bthan (?:it was |it had been )?(?:before|earlier|that)\b")
+_BEFORE = re.compile(r"\bthan (?:before|earlier|that|(?:it|they) (?:was|were|had been)\b)")
 _DIFFERENT = (_MORE, _AS, _COMPARE, _OFTEN, _DURING)
 _ALIKE = 0.85
 """Two times of about one length are a day and a day, a month and a month."""
@@ -119,7 +123,8 @@ class CompareGrammar:
     def _sides(self, asked: str, now_ns: int, *, compared: bool) -> tuple[_Side, _Side] | None:
         """What is compared and with what, where the other side is a time alone."""
         for cut in reversed(list(_CUT.finditer(asked))):
-            one, said = self._side(asked[: cut.start()], now_ns), asked[cut.end() :]
+            said = asked[cut.end() :]
+            one = self._side(_on_its_day(asked[: cut.start()], said), now_ns)
             before = _THE_ONE_BEFORE.fullmatch(said)
             other = self._side_before(one, before["unit"]) if before else self._side(said, now_ns)
             if other.when is None or _FILLER.sub("", other.rest):
@@ -236,6 +241,14 @@ class CompareGrammar:
             return day
         at_ns = instant_ns(start.date(), local(now_ns, self._zone).time(), self._zone)
         return replace(day, span=Span(at_ns, at_ns), instant=True)
+
+
+def _on_its_day(one: str, other: str) -> str:
+    """One side with the day of the other, where that is of both: "warmer at six than at ten yesterday"."""
+    day, at = _DAY.search(other), _OF_A_DAY.search(one)
+    if day is None or at is None or _DAY.search(one) or _OWN_DAY.search(one) or not _OF_A_DAY.search(other):
+        return one
+    return f"{one[: at.end()]} {day[0]}{one[at.end() :]}"
 
 
 def _naive(at_ns: int, zone: tzinfo) -> datetime:

@@ -36,6 +36,8 @@ _ON = (
 )
 """Where nothing tells how somebody is there, lying."""
 _SOMEBODY = re.compile(r"\b(?:a person|some person|any person|a human)\b")
+_OTHERS = re.compile(r"\b(?:baby|dog|cat|rooster|bird)\b")
+"""Who sleeps or falls otherwise than the person who is seen."""
 _SAID_FOR: tuple[tuple[re.Pattern[str], str, str], ...] = (
     (re.compile(r"\b(?:get|got|gotten|getting) (?:up|out of bed)\b"), "", "stand up"),
     (
@@ -54,6 +56,14 @@ _SAID_FOR: tuple[tuple[re.Pattern[str], str, str], ...] = (
 """(how people say it, what to keep of it, in the words of a label)."""
 
 
+_SHORT = {"temp": "temperature", "temps": "temperature", "avg": "average", "hum": "humidity"}
+
+
+def spelled_out(asked: str) -> str:
+    """Without the abbreviations that people type."""
+    return re.sub(r"\b(?:temps?|avg|hum)\b", lambda found: _SHORT[found[0]], asked)
+
+
 def unframed(asked: str) -> str:
     """A normalised question without what makes it polite."""
     return _FRAME.sub("tell me", asked)
@@ -67,6 +77,8 @@ def tells_of_past(asked: str) -> bool:
 def plain(asked: str, lexicon: Lexicon) -> str:
     """The words of labels for what people call otherwise, where a label is so called."""
     asked = _SOMEBODY.sub("somebody", asked)
+    if _OTHERS.search(asked):
+        return asked
     for said, kept, label in _SAID_FOR:
         if said.search(asked) and lexicon.target(f"did the person {label}") is not None:
             asked = said.sub(kept + label, asked)

@@ -20,6 +20,7 @@ from edge_agent.memory.queries import (
     HowLong,
     HowOften,
     LastTime,
+    Most,
     Now,
     Ongoing,
     Queries,
@@ -196,6 +197,8 @@ class FollowUps:
             return self._other_number(last, rest, when)
         if (span := when.span if when else span_of(last)) is None:
             return None
+        if isinstance(last, Most) and re.search(r"\blongest\b|\bmost (?:often|frequent)", rest):
+            return replace(last, span=span, longest="longest" in rest)
         target, slots = self._lexicon.target(rest), self._lexicon.named_slots(rest)
         if target is not None and when is None and isinstance(last, Targeted | Ongoing):
             return replace(last, target=target)

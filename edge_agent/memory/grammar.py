@@ -10,10 +10,10 @@ import re
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 
-from edge_agent.memory import each_grammar, everyday, most_grammar, number_grammar, phrases
-from edge_agent.memory.clock_words import NUMBER, day_bounds_ns, local
+from edge_agent.memory import each_grammar, everyday, exact, most_grammar, number_grammar, phrases, unanswered
+from edge_agent.memory.clock_words import day_bounds_ns, local
 from edge_agent.memory.compare_grammar import CompareGrammar
-from edge_agent.memory.compound import Each, Part, Whole
+from edge_agent.memory.compound import Each, Part, Whole, each
 from edge_agent.memory.database import EVER_NS
 from edge_agent.memory.days import PhraseError
 from edge_agent.memory.kinds import Found
@@ -44,7 +44,7 @@ from edge_agent.perception.prompt import normalise_question
 _OFTEN = re.compile(
     r"\b(how often|how many (?:times|occasions)|how frequently|how regularly|number of times)\b"
 )
-_LONG = re.compile(r"\b(how long|how much time|how much of the time|since when|for how many)\b")
+_LONG = re.compile(r"\b(how long|how much time|how much of|since when|for how many)\b")
 _AGO = re.compile(
     r"\b(how (?:long|much time|many (?:minutes|hours|days))"
     r" (?:ago|(?:(?:is|has) (?:it |passed )?(?:been )?)?since)|most recent|latest|previous)\b"
@@ -54,7 +54,7 @@ _BECAME = re.compile(r"\b(?:become|get)\b")
 _LAST = re.compile(r"\blast\b")
 _WHEN = re.compile(
     r"\bwhen\b|\bwhat time\b|\blast (?:time|moment|occasion|instance)\b|\bmost recent|\bat (?:what|which)\b"
-    r"|\bwhich (?:time|hour|moment)\b|\blast (?:heard|saw|read)\b"
+    r"|\bwhich (?:time|hour|moment)\b|\b(?:which|what) day\b|\blast (?:heard|saw|read)\b"
 )
 _UNUSUAL = re.compile(
     r"\b(unusual|strange|odd|weird|abnormal|suspicious|out of the (?:ordinary|normal)|out of line|unexpected"
@@ -64,16 +64,17 @@ _UNUSUAL = re.compile(
 )
 _DATA = re.compile(
     r"\b(works?|worked|working|available|availability|online|offline|missing|connected|disconnected|connection"
-    r"|unplugged|silent|fails?|failed|failing|failures?|data|lost|lose|down|dropped|drop|running|run|absent"
-    r"|present|there|up|uptime|reliab\w+|outages?|breaks?|broke|broken|stop(?:ped)?|gaps?|go dark|went dark"
-    r"|interrupt\w*|signal|crash\w*|die|died|(?:been|was|were|stay\w*|turned|switched|go|went) (?:on|off))\b"
+    r"|unplugged|silent|fails?|failed|failing|failures?|data|lost|lose|loss|complete|down|dropped|drop|running"
+    r"|run|absent|present|there|up|uptime|reliab\w+|outages?|breaks?|broke|broken|stop(?:ped)?"
+    r"|gaps?|go dark|went dark|interrupt\w*|signal|crash\w*|die|died"
+    r"|(?:been|was|were|stay\w*|turned|switched|go|went) (?:on|off))\b"
 )
 _SMALL_TALK = re.compile(
     r"\b(good (morning|afternoon|evening|night|day)|have a (?:good|nice|great|lovely)|see you"
     r"|how are you|are you well|nice day)\b"
 )
 _HOW_KNOWN = re.compile(r"how (do|did|can|could) (you|it)\b")
-_POLAR = re.compile(r"((and|so) )?(tell me (if|whether)|was|were|did|has|have|had|is|are|any|ever)\b")
+_POLAR = re.compile(r"((and|so) )?(tell me (if|whether)|(was|were|did|has|have|had|is|are)(n't)?|any|ever)\b")
 _PAST_TENSE = re.compile(r"\b(was|were|did|had|happened)\b")
 _PAST = re.compile(r"\b(last time|was|were|did|had|has|have|been|happened|happen|ever|earlier|so far|went)\b")
 _ONGOING = re.compile(r"\b(has|have|is|are|since when|am)\b")
@@ -102,25 +103,15 @@ _NO = re.compile(r"(?<!or )\bno\b")
 _WHY = re.compile(r"(and |so |but )?(why|how come|what made|what caused|for what reason)\b")
 _OF_ITSELF = re.compile(r"\b(you|your|that|this|these|it|i)\b")
 NOT_PERCEIVED = "not perceived"
-_TWO_STEPS = (
-    "I can tell of a time, not of one thing while another was so. Please ask first when that was, "
-    "then what happened after that, or at that time."
-)
+_AS_ASKED = "not to be told as it is asked"
 _POSSESSIVE = re.compile(r"\b(\w+day|morning|night|evening|afternoon)'s\b")
-_NOUN_SENSOR = re.compile(r"\b(?:sensors?|devices?)\b")
-_IN_CASE = re.compile(
-    r".\b(?:while|whenever|whilst|as (?:soon|long) as"
-    r"|(?:after|before|until|(?<!me )(?<!know )(?<!exactly )when) (?:the|he|she|they|i|it"
-    r"|nobody|anyone|anybody|someone|somebody|there|you) (?!time\b|day\b|night\b))"
-)
-"""Where one thing is asked about in the time of another one."""
-_COUNT_LIMIT = re.compile(
-    rf"\b(?:(?:more|less|fewer|longer|shorter) than|at (?:least|most)|over|under|exactly) "
-    rf"(?:{NUMBER}|once|twice)(?: (?P<unit>seconds?|minutes?|hours?|days?|times?))?"
+_NOUN_SENSOR = re.compile(r"\b(?:sensors?|devices?|data)\b")
+_HAS_STOPPED = re.compile(
+    r"(?:and |so )?(?:tell me (?:if|whether)|has|have|did)\b.*\b(?:stopped|stop|ended|finished)\b"
 )
 _STOPPED = re.compile(r"\b(?:stop(?:ped)?|end(?:ed)?|finish(?:ed)?|quit|over)\b")
 _RULES = (
-    _OFTEN, _LONG, _AGO, _FIRST, _WHEN, _UNUSUAL, _DATA, _TOLD, _EVERYTHING, _NOUN_SENSOR, _COUNT_LIMIT,
+    _OFTEN, _LONG, _AGO, _FIRST, _WHEN, _UNUSUAL, _DATA, _TOLD, _EVERYTHING, _NOUN_SENSOR, unanswered.COUNT,
     _STOPPED, *most_grammar.RULES, *(words for _, words in _OTHERWISE),
 )  # fmt: skip
 """What is looked for in a question about labels and sensors."""
@@ -156,38 +147,108 @@ class Grammar:
             return Refused(str(error), "no such time")
 
     def _parsed(self, asked: str, now_ns: int) -> Whole | Refused | None:
+        if text := self._unanswered(asked):
+            return Refused(text, _AS_ASKED)
         asked, limit = self.numbers.without_limit(asked)
-        of_number = self.numbers.named(asked) is not None
-        if not of_number and (text := most_grammar.loud(asked)):
-            return Refused(text, NOT_PERCEIVED)
+        if limit is not None and self.numbers.without_limit(asked)[1] is not None:
+            return Refused("Please ask of one limit at a time.", "two limits")
         if (compared := self._compared(asked, now_ns)) is not None:
             return compared
-        if not of_number and (text := most_grammar.least(asked)):
-            return Refused(text, NOT_PERCEIVED)
         when = phrases.find(asked, now_ns, self.zone)
         rest = when.rest if when else asked
         past = when is not None or _PAST.search(rest) is not None or everyday.tells_of_past(rest)
+        if (past or unanswered.who(rest)) and (text := unanswered.of_past(rest)):
+            return Refused(text, _AS_ASKED)
+        if when is not None and (second := phrases.find(rest, now_ns, self.zone)) is not None:
+            return self._of_two_times(asked, limit, when, second, now_ns)
+        return self._of_time(asked, rest, limit, when, now_ns)
+
+    def _of_time(
+        self, asked: str, rest: str, limit: Limit | None, when: phrases.TimePhrase | None, now_ns: int
+    ) -> Part | Each | Refused | None:
+        """The query of one time, or of none; `rest` is without it."""
+        past = when is not None or _PAST.search(rest) is not None or everyday.tells_of_past(rest)
         rest = everyday.plain(rest, self.lexicon)
-        if past and _IN_CASE.search(rest):
-            return Refused(_TWO_STEPS, "one thing in the time of another")
         query: Query | Measured | Refused | None = self._query(rest, when, now_ns, past=past)
         if not isinstance(query, Unusual | Availability) and (limit or self._is_of_number(rest)):
-            query = self._measured(rest, when, limit, now_ns) or query
+            query = self._measured(rest, when, limit, now_ns, asked) or query
         if (query is not None or when is not None) and (absent := self._absent(rest)):
             return absent
-        return self._several(self._checked(query, rest), rest)
+        checked = self._checked(query, rest)
+        if checked is None or isinstance(checked, Refused):
+            return checked
+        if text := exact.refusal(checked, rest, self.lexicon):
+            return Refused(text, _AS_ASKED)
+        if isinstance(checked, Measured):
+            return self._several(checked, rest)
+        return self._several(self._exact(checked, asked, rest), rest)
 
-    def _measured(
-        self, rest: str, when: phrases.TimePhrase | None, limit: Limit | None, now_ns: int
+    def _of_two_times(
+        self,
+        asked: str,
+        limit: Limit | None,
+        when: phrases.TimePhrase,
+        second: phrases.TimePhrase,
+        now_ns: int,
+    ) -> Part | Each | Refused | None:
+        """The same question of each of two times, or of one within the other: "in the last hour today"."""
+        outer = second.span
+        if outer.start_ns <= when.span.start_ns and when.span.end_ns <= outer.end_ns:
+            return self._of_time(asked, second.rest, limit, when, now_ns)
+        rest, joined = unanswered.JOINED.subn("", second.rest)
+        if not joined or when.instant or second.instant:
+            return Refused(unanswered.TWO_TIMES, "two times")
+        query = self._of_time(asked, rest, limit, when, now_ns)
+        if query is None or isinstance(query, Refused):
+            return query
+        other = moved(query, second.span)
+        return (
+            each([query, other])
+            if other and not isinstance(query, Each)
+            else Refused(unanswered.TWO_TIMES, "two times")
+        )
+
+    def _unanswered(self, asked: str) -> str:
+        """Why a question has no answer that is known from a few of its words."""
+        if self.numbers.named(asked) is not None:
+            return ""
+        least = "" if " than " in asked else most_grammar.least(asked)
+        return most_grammar.loud(asked) or unanswered.compared_otherwise(asked) or least
+
+    def _measured(  # noqa: PLR0911  # each way not to be answered
+        self, rest: str, when: phrases.TimePhrase | None, limit: Limit | None, now_ns: int, asked: str
     ) -> Measured | Refused | None:
         """What is asked of a number; None where the question is not about the past of one."""
-        ever = limit is not None and number_grammar.BEYOND.search(rest) is not None
+        by_day = unanswered.by_day(rest)
+        ever_words = number_grammar.EVER if limit is None else number_grammar.BEYOND
+        ever = by_day or ever_words.search(rest) is not None
         found = self.numbers.parse(rest, when, lambda: self.span(when, now_ns, ever=ever), limit)
         if isinstance(found, str):
             return Refused(found, "another unit")
-        if found and found.wanted is Wanted.CHANGE and when is not None and when.instant:
+        if found is None:
+            return None
+        takes = unanswered.takes(rest)
+        if found.limit is not None and not takes and (unanswered.denied(asked) or unanswered.whole(asked)):
+            return replace(found, wanted=Wanted.RANGE, limit=None)  # from where to where it was tells that
+        most = found.wanted in {Wanted.HIGHEST, Wanted.LOWEST}
+        if by_day and not most:
+            return Refused(unanswered.BY_DAY, _AS_ASKED)
+        if takes and found.limit is None and not most:
+            subject = self.numbers.number(found.name).subject
+            return Refused(
+                f"I can tell when {subject} was above or below a value, and when it was highest or lowest. "
+                "Please ask for that.",
+                _AS_ASKED,
+            )
+        if found.wanted is Wanted.CHANGE and when is not None and when.instant:
             return replace(found, span=Span(when.middle_ns, now_ns))  # how it changed from noon
         return found
+
+    def _exact(self, query: Query, asked: str, rest: str) -> Query | Refused:
+        """A query that answers no more than was asked."""
+        if exact.is_of_another_sensor(query, rest, self.lexicon):
+            return self._unknown()
+        return exact.exact(query, asked, rest, self.lexicon)
 
     def _compared(self, asked: str, now_ns: int) -> Whole | Refused | None:
         """A comparison of two times, or why there is none; None where nothing is compared."""
@@ -300,13 +361,15 @@ class Grammar:
             return Ongoing(target)
         return (HowOften if often else HowLong)(target, self.span(when, now_ns))
 
-    def _told(
+    def _told(  # noqa: PLR0911  # one for each kind of question
         self, rest: str, when: phrases.TimePhrase | None, now_ns: int, *, past: bool
     ) -> Query | Refused | None:
         """Whether, or what: a question about what there was."""
         if not past:
             return None
         target, heads = self.lexicon.target(rest), self.lexicon.concerned(rest)
+        if target is not None and when is None and _HAS_STOPPED.match(rest):
+            return Ongoing(target)
         if target is not None and _POLAR.match(rest):
             return _whether(rest)(target, self.span(when, now_ns))
         if target is not None and when is not None:
@@ -316,7 +379,12 @@ class Grammar:
         heads = heads or ((target.head,) if target is not None else ())
         if heads and (when is not None or (_TOLD.search(rest) and _PAST_TENSE.search(rest))):
             return Timeline(heads, self.span(when, now_ns))
-        plain = when is not None and self._known.names_nothing(rest) and not _MINE.search(rest)
+        plain = (
+            when is not None
+            and self._known.names_nothing(rest)
+            and not re.search(r"\d", rest)
+            and not _MINE.search(rest)
+        )
         if plain or _EVERYTHING.search(rest):
             return Timeline(self._all_heads(), self.span(when, now_ns))
         doubtful = _POLAR.match(rest) and _PAST_TENSE.search(rest) and not _OF_ITSELF.search(rest)
@@ -379,12 +447,12 @@ class Grammar:
 
 def _worded(asked: str) -> str:
     """A normalised question in the plain words that the rules look for."""
-    return everyday.unframed(_THROUGH.sub("tell me", _POSSESSIVE.sub(r"\1", asked)))
+    return everyday.unframed(_THROUGH.sub("tell me", _POSSESSIVE.sub(r"\1", everyday.spelled_out(asked))))
 
 
 def _whether(rest: str) -> type[Whether | HowOften | HowLong]:
     """What a question is that wants a yes or a no; "more than three times?" wants to know how often."""
-    if (least := _COUNT_LIMIT.search(rest)) is None:
+    if (least := unanswered.COUNT.search(rest)) is None:
         return Whether
     return HowOften if (least["unit"] or "time").startswith("time") else HowLong
 

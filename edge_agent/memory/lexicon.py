@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection
 
 from edge_agent.manifest import Manifest, Slot, TaskHead
-from edge_agent.memory.clock_words import NUMBERS
+from edge_agent.memory.clock_words import NUMBERS, TO_99, number
 from edge_agent.memory.queries import Target
 from edge_agent.perception import vocabulary
 from edge_agent.perception.vocabulary import has_words
@@ -31,8 +31,38 @@ _WEAK = frozenset(
     )
 )  # fmt: skip
 """Words that mean a label only where its head is meant as well."""
-_PARTICLES = frozenset(("up", "down", "around"))
-"""Never mean a label alone: "what was the person up to" is not of standing up."""
+_PARTICLES = frozenset(("up", "down", "around", "fall"))
+"""Never mean a label alone: "what was the person up to" is not of standing up, "did it fall" not of rain."""
+_SMALL = frozenset(
+    (
+        "how",
+        "thi",
+        "that",
+        "they",
+        "them",
+        "see",
+        "do",
+        "doe",
+        "he",
+        "she",
+        "am",
+        "i",
+        "somebody",
+        "nobody",
+        "hear",
+        "heard",
+        "near",
+        "front",
+        "before",
+        "take",
+        "in",
+        "my",
+        "what",
+        "you",
+        "people",
+    )
+)
+"""Small words that are in some names of heads as well."""
 _STANDS_FOR = {
     **dict.fromkeys(("anybody", "anyone", "somebody", "someone"), "occupied"),
     **dict.fromkeys(("nobody", "noone"), "empty"),
@@ -59,6 +89,10 @@ def stems(text: str) -> set[str]:
     return {stem(word) for word in words if word not in _PLAIN}
 
 
+def _stems_of(head: TaskHead) -> set[str]:
+    return stems(" ".join((*head.words, *head.labels, *head.phrases)))
+
+
 class Lexicon:
     """What the words of a normalised question name. `configured` are the slots that have a sensor."""
 
@@ -81,10 +115,18 @@ class Lexicon:
         `question` is what `asked` is a part of: a head that it is about is meant in its part as well.
         """
         concerned = self.concerned(question or asked)
+        if (found := self._named(asked, stems(asked), concerned)) is not None:
+            return found
         stand_ins = {_STANDS_FOR[word] for word in re.findall(r"[a-z]+", asked) if word in _STANDS_FOR}
-        return self._named(asked, stems(asked), concerned) or self._named(
-            asked, {stem(word) for word in stand_ins}, concerned
-        )
+        found = self._named(asked, {stem(word) for word in stand_ins}, concerned)
+        # "Did anyone use the bathroom" is not of the room: another head has a word for it.
+        return None if found is not None and stems(asked) & self._others(found.head) else found
+
+    def _others(self, name: str) -> set[str]:
+        """The stems of the words of the other heads that are no word of this one."""
+        own = next(head for head in self.heads if head.name == name)
+        words = set[str]().union(*(_stems_of(head) for head in self.heads if head is not own))
+        return words - _stems_of(own) - _SMALL - _PARTICLES
 
     def _named(self, asked: str, words: set[str], concerned: Collection[str]) -> Target | None:
         best = (0.0, 0.0, 0.0)
@@ -120,6 +162,22 @@ class Lexicon:
             return (0.0, 0.0), ()
         best = max(fits.values())
         return best, tuple(label for label in fits if fits[label] == best)
+
+    def counted(self, head: str, how: str, count: str) -> tuple[str, ...]:
+        """The labels of a head that are "more than" a number; none where they are no numbers."""
+        found = self.manifest.task(head)
+        values = {
+            label: 0 if phrase == "none" else TO_99[phrase]
+            for label, phrase in zip(found.labels, found.phrases, strict=True)
+            if phrase == "none" or phrase in TO_99
+        }
+        if len(values) < len(found.labels) or not (count in NUMBERS or count.isdigit()):
+            return ()
+        limit, sign = number(count), -1 if how in {"less than", "fewer than", "at most", "under"} else 1
+        closed = how.startswith("at ")
+        if how == "exactly":
+            return tuple(label for label, value in values.items() if value == limit)
+        return tuple(la for la, value in values.items() if sign * (value - limit) > (-1 if closed else 0))
 
     def concerned(self, asked: str) -> tuple[str, ...]:
         """The heads that a question is about by their words."""

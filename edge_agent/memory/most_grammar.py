@@ -13,18 +13,21 @@ _OFTEN = re.compile(
     r"|more (?:often|frequent))\b"
 )
 _LONGEST = re.compile(
-    r"\b(?:longest|mostly|mainly|primarily|(?:the )?most(?: of the (?:time|day))?|longer)\b"
+    r"\b(?:longest|mostly|mainly|primarily"
+    r"|(?:the )?most(?! people| persons)(?: of the (?:time|day))?|longer)\b"
 )
-_LEAST = re.compile(
-    r"\b(?:(?<!at )least|rarest|rarely|seldom|shortest|less (?:often|common|frequent))\b|\bmost \w+ly\b"
-)
+_LEAST = re.compile(r"\b(?:(?<!at )least|rarest|rarely|seldom|shortest|less (?:often|common|frequent))\b")
 _LOUD = re.compile(
-    r"\b(?:loud(?:er|est|ness)|quieter|quietest|noisier|noisiest|how (?:loud|noisy)|softest|decibels?|db"
-    r"|volume)\b"
+    r"\b(?:loud(?:er|est|ness)|quieter|quietest|noisier|noisiest|softest|decibels?|db"
+    r"|volume|how (?:loud|noisy) (?:was|were|did|has|had))\b"
 )
 _SOUND = re.compile(r"\b(?:sounds?|noises?|hear|heard)\b")
+_NOT_WHAT = re.compile(r"^(?:when|how long|for how long|at what time)\b|\bnow\b")
+"""It is asked when, or of now."""
 _SILENT = "silence"
 RULES = (_OFTEN, _LONGEST)
+
+
 LOUD = (
     "I do not know how loud it was, only what it was, when and for how long. "
     "Please ask for example: what was the most frequent sound today?"
@@ -45,7 +48,7 @@ def least(asked: str) -> str:
 def parse(rest: str, span: Span, lexicon: Lexicon) -> Most | None:
     """The ranking of what is named, or of all of the heads that are meant; None where there is none."""
     longest = not _OFTEN.search(rest)
-    if longest and not _LONGEST.search(rest):
+    if (longest and not _LONGEST.search(rest)) or _NOT_WHAT.search(rest):
         return None
     plain = rest
     for words in RULES:

@@ -59,6 +59,8 @@ RULES = (_LIMIT, _HIGHEST, _LOWEST, _AVERAGE, _CHANGE)
 """What is looked for in a question about a number."""
 BEYOND = re.compile(r"\b(?:(?:the )?last(?: time)?|how (?:often|many times))\b")
 """May be asked of a number that is above or below another one."""
+EVER = re.compile(r"\bever\b|\bon record\b|\bof all time\b")
+"""A highest or lowest number is of all that is kept."""
 _STATISTIC = re.compile(r"\b(?:average|highest|lowest|maximum|minimum|max|min|peak)\b|^(?:the )?mean\b")
 """Asked of a number without a time they are of today."""
 _PAST = re.compile(r"\b(was|were|did|has|had|have|been|so far|ever|earlier|became|got|went|rose|fell)\b")
@@ -97,7 +99,10 @@ class NumberGrammar:
         "Between 20 and 25 degrees" is taken out as well: the answer tells from where to where it was.
         """
         units = "|".join(sorted(map(re.escape, (*_UNITS, *_UNIT_NAMES)), key=len, reverse=True))
-        asked = re.sub(rf"\b(?:between|from) {NUMBER} (?:and|to) {NUMBER} ?(?:{units})(?![a-z])", "", asked)
+        between = rf"\b(?:between|from) {NUMBER} (?:and|to) {NUMBER} ?(?P<unit>{units})(?![a-z])"
+        if (found := re.search(between, asked)) is not None:
+            rest = asked.replace(found[0], "")
+            asked = rest if self.named(rest) else asked.replace(found[0], self._measures(found["unit"]))
         found = _LIMIT.search(asked)
         if found is None or not (self.named(asked) or found["unit"] in self._units() | _OTHER_UNITS):
             return asked, None
@@ -139,6 +144,10 @@ class NumberGrammar:
             if words.search(asked):
                 return wanted
         return Wanted.VALUE if when is not None and when.instant else Wanted.RANGE
+
+    def _measures(self, unit: str) -> str:
+        """The name of the number that is measured in a unit; nothing where none is."""
+        return next((n.name for n in self.numbers if n.unit == _UNITS.get(unit, unit)), "")
 
     def _of_unit(self, limit: Limit | None) -> Number | None:
         return next((n for n in self.numbers if limit is not None and limit.unit == n.unit), None)

@@ -31,7 +31,8 @@ _FUTURE = re.compile(
 _VAGUE = re.compile(
     r"\b(a (?:short |little |long )?(?:while|time) (?:ago|back)|(?<!how )long ago|some time ago|recently"
     r"|lately|the other day"
-    r"|(?:while|when|since) i (?:was (?:away|out|gone|asleep|sleeping)|left|slept|woke up|got up))"
+    r"|(?:while|when|since) (?:i|we) (?:(?:was|were) (?:away|out|gone|asleep|sleeping)|left|slept|woke up"
+    r"|got up))"
 )
 _LAST_NIGHT = re.compile(r",? ?\b(?:on |during |in )?last (?:night|evening)\b,?")
 _AROUND_S = {"at": 300, "as of": 300, "around": 900}
@@ -134,16 +135,40 @@ def _between(found: re.Match[str], now: Now) -> Span:
     return Span(start_ns, min(end for end in ends if end > start_ns))
 
 
+def _days(found: re.Match[str], now: Now) -> Span:
+    """From one day to the end of another, or to an hour of it, or to now."""
+    first, second = found["first"], found["second"]
+    start = (
+        now.day(now.named(found["day"])).start_ns
+        if first is None
+        else _hour_on(first, now, found["day"], None)
+    )
+    if found["day2"] == "now":
+        return Span(start, now.now_ns)
+    last = (
+        now.day(now.named(found["day2"])).end_ns
+        if second is None
+        else _hour_on(second, now, found["day2"], None)
+    )
+    if start >= last:
+        raise PhraseError("That time ends before it begins. Please name the earlier day first.")
+    return Span(start, last)
+
+
 def _part_of_day(found: re.Match[str], now: Now) -> Span:
     said, part = found.groupdict(), found["part"]
-    day = now.named(said["day"])
+    day = now.named(said["day"] or said.get("day2"))
     begins, ends = _PARTS[part]
     if tonight := said.get("which") == "to":
         begins, ends = time(18), time(0)
     if said.get("before") or said.get("which") in {"last", "over"}:
         day -= timedelta(days=2 if said.get("before") == "before last" else 1)
     span = _part_on(day, begins, ends, now)
-    if said["day"] is None and span.start_ns >= now.now_ns and not (tonight or said.get("which") == "this"):
+    if (
+        (said["day"] or said.get("day2")) is None
+        and span.start_ns >= now.now_ns
+        and not (tonight or said.get("which") == "this")
+    ):
         span = _part_on(day - timedelta(days=1), begins, ends, now)  # "in the evening", said in the morning
     return span
 
@@ -187,7 +212,8 @@ def _since_part(found: re.Match[str], now: Now) -> Span:
 
 
 def _since_hour(found: re.Match[str], now: Now) -> Span:
-    return Span(_hour_on(found["hour"], now, found["day2"], found["part"]), now.now_ns)
+    day = found["day"] or found["day2"]
+    return Span(_hour_on(found["hour"], now, day, found["part"]), now.now_ns)
 
 
 def _since_day(found: re.Match[str], now: Now) -> Span:
@@ -197,7 +223,7 @@ def _since_day(found: re.Match[str], now: Now) -> Span:
 
 
 def _after(found: re.Match[str], now: Now) -> Span:
-    at_ns = _hour_on(found["hour"], now, found["day2"], found["part"])
+    at_ns = _hour_on(found["hour"], now, found["day"] or found["day2"], found["part"])
     day = now.day(local(at_ns, now.zone).date())
     return Span(at_ns, day.end_ns) if found["how"] == "after" else Span(day.start_ns, at_ns)
 
@@ -251,6 +277,7 @@ _Rule = Callable[[re.Match[str], Now], Span]
 _OF_HOURS = frozenset((_between, _since_hour, _after, _at))
 _END = r"(?=[\s?,.]|$)"
 _ON = rf"(?:,? (?P<day2>{DAY}))?(?: (?:in the |this |at )?(?P<part>{_PART}))?{_END}"
+_DAY_LEAD = rf"(?:\b(?P<day>{DAY}),? )?"
 _LEAD = rf"(?:\b(?P<day>{DAY}),? )?\b(?:(?:in the |this )?(?P<part1>{_PART}),? )?"
 _COUNT = rf"(?:about |around |roughly |some )?(?P<count>{NUMBER}) "
 _UNIT = rf"(?P<unit>{'|'.join(_UNITS_S)})s?"
@@ -271,26 +298,33 @@ _RULES: tuple[tuple[re.Pattern[str], _Rule], ...] = tuple(
             rf"{_LEAD}(?:between|from) (?P<first>{CLOCK}) {_TO} (?P<second>{CLOCK}){_ON}",
             _between,
         ),
+        (
+            (
+                rf"\b(?:between|from) (?P<day>{DAY})(?:,? (?:at )?(?P<first>{CLOCK}))? {_TO}"
+                rf" (?P<day2>{DAY}|now)(?:,? (?:at )?(?P<second>{CLOCK}))?{_END}"
+            ),
+            _days,
+        ),
         (rf"{_SINCE}{_COUNT}{_UNIT} ago{_END}", _last_units),
         (rf"\b{_DURING}(?:the |these )?(?:last|past) (?:{_COUNT})?{_UNIT}{_END}", _recent),
-        (rf"{_SINCE}{_OVER}{_ON}", _since_hour),
+        (rf"{_DAY_LEAD}{_SINCE}{_OVER}{_ON}", _since_hour),
         (
             rf"{_SINCE}(?:(?P<day>{DAY}) )?(?:the |(?P<which>this|last) )?(?P<part>{_PART}){_END}",
             _since_part,
         ),
-        (rf"\bfrom {_HOUR}{_ON} (?:on|onwards?|(?:to|till|until) now){_END}", _since_hour),
+        (rf"{_DAY_LEAD}\bfrom {_HOUR}{_ON} (?:on|onwards?|(?:to|till|until) now){_END}", _since_hour),
         (rf"{_SINCE}(?P<day>{DAY})(?: at {_HOUR})?{_END}", _since_day),
         (rf"\b(?:just now|(?:a|one) (?:moment|second) ago){_END}", _just_now),
         (rf"\b{_COUNT}nights? ago{_END}", _nights_ago),
         (rf"\b{_COUNT}{_UNIT} (?:ago|earlier){_END}(?P<instant>)", _ago),
-        (rf"\b(?P<how>before|until|till|after) {_OVER}{_ON}", _after),
+        (rf"{_DAY_LEAD}\b(?P<how>before|until|till|after) {_OVER}{_ON}", _after),
         (
             rf"{_LEAD}\b(?:at )?(?P<how>{'|'.join(_AROUND_S)}) (?:about )?{_HOUR}{_ON}(?P<instant>)",
             _at,
         ),
         (rf"\b(?:at )?this (?:time|hour) (?P<day>{DAY}){_END}(?P<instant>)", _this_time),
         (
-            rf"\b(?:(?P<day>{DAY}),? )?{_PART_LEAD}(?P<part>{_PART}){_BEFORE}{_END}",
+            rf"\b(?:(?P<day>{DAY}),? )?{_PART_LEAD}(?P<part>{_PART}){_BEFORE}(?:,? (?P<day2>{DAY}))?{_END}",
             _part_of_day,
         ),
         (
