@@ -10,7 +10,16 @@ import re
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 
-from edge_agent.memory import each_grammar, everyday, exact, most_grammar, number_grammar, phrases, unanswered
+from edge_agent.memory import (
+    asking,
+    each_grammar,
+    everyday,
+    exact,
+    most_grammar,
+    number_grammar,
+    phrases,
+    unanswered,
+)
 from edge_agent.memory.clock_words import day_bounds_ns, local
 from edge_agent.memory.compare_grammar import CompareGrammar
 from edge_agent.memory.compound import Each, Part, Whole, each
@@ -41,80 +50,8 @@ from edge_agent.memory.queries import (
 from edge_agent.perception.facts import join
 from edge_agent.perception.prompt import normalise_question
 
-_OFTEN = re.compile(
-    r"\b(how often|how many (?:times|occasions)|how frequently|how regularly|number of times)\b"
-)
-_LONG = re.compile(r"\b(how long|how much time|how much of|since when|for how many)\b")
-_AGO = re.compile(
-    r"\b(how (?:long|much time|many (?:minutes|hours|days))"
-    r" (?:ago|(?:(?:is|has) (?:it |passed )?(?:been )?)?since)|most recent|latest|previous)\b"
-)
-_FIRST = re.compile(r"\bfirst\b|\binitial\b|\bearliest\b|\b(?:start|begin)(?:ning)?\b")
-_BECAME = re.compile(r"\b(?:become|get)\b")
-_LAST = re.compile(r"\blast\b")
-_WHEN = re.compile(
-    r"\bwhen\b|\bwhat time\b|\blast (?:time|moment|occasion|instance)\b|\bmost recent|\bat (?:what|which)\b"
-    r"|\bwhich (?:time|hour|moment)\b|\b(?:which|what) day\b|\blast (?:heard|saw|read)\b"
-)
-_UNUSUAL = re.compile(
-    r"\b(unusual|strange|odd|weird|abnormal|suspicious|out of the (?:ordinary|normal)|out of line|unexpected"
-    r"|novel|unknown|alarms?|alarming|alerts?|warnings?|wrong|special|notable|remarkable|anomal\w+|surpris\w+"
-    r"|worr\w+|problems?|trouble|incidents?|concern(?:ing|s)?|normal|fine|all well|alright"
-    r"|everything ok(?:ay)?|calm)\b"
-)
-_DATA = re.compile(
-    r"\b(works?|worked|working|available|availability|online|offline|missing|connected|disconnected|connection"
-    r"|unplugged|silent|fails?|failed|failing|failures?|data|lost|lose|loss|complete|down|dropped|drop|running"
-    r"|run|absent|present|there|up|uptime|reliab\w+|outages?|breaks?|broke|broken|stop(?:ped)?"
-    r"|gaps?|go dark|went dark|interrupt\w*|signal|crash\w*|die|died"
-    r"|(?:been|was|were|stay\w*|turned|switched|go|went) (?:on|off))\b"
-)
-_SMALL_TALK = re.compile(
-    r"\b(good (morning|afternoon|evening|night|day)|have a (?:good|nice|great|lovely)|see you"
-    r"|how are you|are you well|nice day)\b"
-)
-_HOW_KNOWN = re.compile(r"how (do|did|can|could) (you|it)\b")
-_POLAR = re.compile(r"((and|so) )?(tell me (if|whether)|(was|were|did|has|have|had|is|are)(n't)?|any|ever)\b")
-_PAST_TENSE = re.compile(r"\b(was|were|did|had|happened)\b")
-_PAST = re.compile(r"\b(last time|was|were|did|had|has|have|been|happened|happen|ever|earlier|so far|went)\b")
-_ONGOING = re.compile(r"\b(has|have|is|are|since when|am)\b")
-_TOLD = re.compile(
-    r"\b(happened|happen|went on|going on|miss|missed|timeline|history|summary|log|tell me|report"
-    r"|anything|something|doing|do|hear|heard|see|saw|seen|notice|noticed|read|what)\b"
-)
-_EVERYTHING = re.compile(r"\b(happen\w*|went on|going on|miss(ed)?|timeline|history|summary|log)\b")
-_MINE = re.compile(r"\b(i|my|mine|we|our|us)\b(?! (?:miss(?:ed)?|not seen)\b)")
-_THROUGH = re.compile(
-    r"\b(?:(?:walk|talk|run|take) me through|(?:bring|catch|fill) me (?:up(?: to date)?|in)(?: on| about)?)\b"
-)
-"""Ways to say "tell me"."""
-_OTHERWISE: tuple[tuple[type[Targeted], re.Pattern[str]], ...] = (
-    (HowLong, re.compile(
-        r"\b(how (?:much|many (?:minutes|hours|seconds|days))|durations?|lengths? of time|total|accumulated"
-        r"|(?:add|sum) up|sp[ea]n[dt]|time$)")),
-    (HowOften, re.compile(r"\b(how many|count|tally|numbers? of|how (?:frequent|regular)|frequency)\b")),
-    (LastTime, re.compile(r"\b(last|time since)\b")),
-    (Whether, re.compile(
-        r"\b(if|whether|check|confirm|verify|true|right|correct|yes or no|ever|some|any|aware)\b")),
-)  # fmt: skip
-"""What else is asked of a label, where it is not said in the words above."""
-_NOT = re.compile(r"\bnot\b|n't\b|\bwithout\b|\bnever\b")
-_NO = re.compile(r"(?<!or )\bno\b")
-_WHY = re.compile(r"(and |so |but )?(why|how come|what made|what caused|for what reason)\b")
-_OF_ITSELF = re.compile(r"\b(you|your|that|this|these|it|i)\b")
 NOT_PERCEIVED = "not perceived"
 _AS_ASKED = "not to be told as it is asked"
-_POSSESSIVE = re.compile(r"\b(\w+day|morning|night|evening|afternoon)'s\b")
-_NOUN_SENSOR = re.compile(r"\b(?:sensors?|devices?|data)\b")
-_HAS_STOPPED = re.compile(
-    r"(?:and |so )?(?:tell me (?:if|whether)|has|have|did)\b.*\b(?:stopped|stop|ended|finished)\b"
-)
-_STOPPED = re.compile(r"\b(?:stop(?:ped)?|end(?:ed)?|finish(?:ed)?|quit|over)\b")
-_RULES = (
-    _OFTEN, _LONG, _AGO, _FIRST, _WHEN, _UNUSUAL, _DATA, _TOLD, _EVERYTHING, _NOUN_SENSOR, unanswered.COUNT,
-    _STOPPED, *most_grammar.RULES, *(words for _, words in _OTHERWISE),
-)  # fmt: skip
-"""What is looked for in a question about labels and sensors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +75,7 @@ class Grammar:
     def parse(self, question: str, now_ns: int) -> Whole | Refused | None:
         """The query, or why there is none, or None where the question is not about the past."""
         asked = normalise_question(question)
-        if _SMALL_TALK.search(asked) or _HOW_KNOWN.match(asked):
+        if asking.SMALL_TALK.search(asked) or asking.HOW_KNOWN.match(asked):
             return None
         asked = _worded(asked)
         try:
@@ -156,7 +93,7 @@ class Grammar:
             return compared
         when = phrases.find(asked, now_ns, self.zone)
         rest = when.rest if when else asked
-        past = when is not None or _PAST.search(rest) is not None or everyday.tells_of_past(rest)
+        past = when is not None or asking.PAST.search(rest) is not None or everyday.tells_of_past(rest)
         if (past or unanswered.who(rest)) and (text := unanswered.of_past(rest)):
             return Refused(text, _AS_ASKED)
         if when is not None and (second := phrases.find(rest, now_ns, self.zone)) is not None:
@@ -167,7 +104,7 @@ class Grammar:
         self, asked: str, rest: str, limit: Limit | None, when: phrases.TimePhrase | None, now_ns: int
     ) -> Part | Each | Refused | None:
         """The query of one time, or of none; `rest` is without it."""
-        past = when is not None or _PAST.search(rest) is not None or everyday.tells_of_past(rest)
+        past = when is not None or asking.PAST.search(rest) is not None or everyday.tells_of_past(rest)
         rest = everyday.plain(rest, self.lexicon)
         query: Query | Measured | Refused | None = self._query(rest, when, now_ns, past=past)
         if not isinstance(query, Unusual | Availability) and (limit or self._is_of_number(rest)):
@@ -252,7 +189,7 @@ class Grammar:
 
     def _compared(self, asked: str, now_ns: int) -> Whole | Refused | None:
         """A comparison of two times, or why there is none; None where nothing is compared."""
-        found = self._compare.parse(asked, now_ns, self._is_of_number, _RULES)
+        found = self._compare.parse(asked, now_ns, self._is_of_number, asking.RULES)
         if found is not None and (absent := self._absent(asked)):
             return absent
         return Refused(found, "not to be compared") if isinstance(found, str) else found
@@ -278,11 +215,11 @@ class Grammar:
         """Refused where a word means something not perceived: "was the baby fed" is not of its crying."""
         if query is None or isinstance(query, Refused):
             return query
-        if isinstance(query, LastTime | FirstTime | Ongoing | HowLong | HowOften) and _NOT.search(rest):
+        if isinstance(query, LastTime | FirstTime | Ongoing | HowLong | HowOften) and asking.NOT.search(rest):
             return Refused(
                 "I keep what was read, not what was not. Please ask it without the word not.", "a negation"
             )
-        rules = number_grammar.RULES if isinstance(query, Measured) else _RULES
+        rules = number_grammar.RULES if isinstance(query, Measured) else asking.RULES
         if isinstance(query, Measured) and query.limit is not None:
             rules = (*rules, number_grammar.BEYOND)
         unknown = self._known.unknown(rest, rules)
@@ -314,11 +251,11 @@ class Grammar:
     def _query(
         self, rest: str, when: phrases.TimePhrase | None, now_ns: int, *, past: bool
     ) -> Query | Refused | None:
-        if past and _WHY.match(rest):
+        if past and asking.WHY.match(rest):
             target = self.lexicon.target(rest)
             return Whether(target, self.span(when, now_ns), why=True) if target else self._unknown()
         span = self.span(when, now_ns)
-        if past and _UNUSUAL.search(rest):
+        if past and asking.UNUSUAL.search(rest):
             return Unusual(span)
         if past and (slots := self._asked_slots(rest)):
             return Availability(slots, span)
@@ -329,34 +266,36 @@ class Grammar:
 
     def _asked_slots(self, rest: str) -> tuple[str, ...]:
         """The slots whose data are asked about, empty where the question is another one."""
-        if not _DATA.search(rest) or self.lexicon.target(rest):
+        if not asking.DATA.search(rest) or self.lexicon.target(rest):
             return ()
         named = self.lexicon.named_slots(rest)
         everything = tuple(slot.name for slot in self.lexicon.slots)
-        return named or (everything if _NOUN_SENSOR.search(rest) and not self.lexicon.absent(rest) else ())
+        return named or (
+            everything if asking.NOUN_SENSOR.search(rest) and not self.lexicon.absent(rest) else ()
+        )
 
     def _counted(  # noqa: PLR0911  # one for each kind of question
         self, rest: str, when: phrases.TimePhrase | None, now_ns: int, *, past: bool
     ) -> Query | Refused | None:
         """How often, how long, when: a question about one label."""
-        ago, often = _AGO.search(rest) is not None, _OFTEN.search(rest) is not None
-        long = _LONG.search(rest) is not None and not ago
-        if not (often or long or ago or (past and (_WHEN.search(rest) or _FIRST.search(rest)))):
+        ago, often = asking.AGO.search(rest) is not None, asking.OFTEN.search(rest) is not None
+        long = asking.LONG.search(rest) is not None and not ago
+        if not (often or long or ago or (past and (asking.WHEN.search(rest) or asking.FIRST.search(rest)))):
             return None
         target = self.lexicon.target(rest)
         if target is None:
             concerned = self.lexicon.concerned(rest)
-            if past and long and len(concerned) == 1 and when is None and _ONGOING.search(rest):
+            if past and long and len(concerned) == 1 and when is None and asking.ONGOING.search(rest):
                 return Ongoing(Target(concerned[0], ()))
             return self._unknown() if past else None
         if not (long or often):
-            begun = _FIRST.search(rest) or (when is not None and _BECAME.search(rest))
-            first = begun and not (ago or _LAST.search(rest))
-            if when is None and _STOPPED.search(rest) and not first:
+            begun = asking.FIRST.search(rest) or (when is not None and asking.BECAME.search(rest))
+            first = begun and not (ago or asking.LAST.search(rest))
+            if when is None and asking.STOPPED.search(rest) and not first:
                 return Ongoing(target)  # which tells when it ended
             span = self.span(when, now_ns, ever=not first)
             return FirstTime(target, span) if first else LastTime(target, span)
-        ongoing = when is None and _ONGOING.search(rest) and not re.search(r"\b(was|were|did)\b", rest)
+        ongoing = when is None and asking.ONGOING.search(rest) and not re.search(r"\b(was|were|did)\b", rest)
         if long and not often and ongoing:
             return Ongoing(target)
         return (HowOften if often else HowLong)(target, self.span(when, now_ns))
@@ -368,26 +307,28 @@ class Grammar:
         if not past:
             return None
         target, heads = self.lexicon.target(rest), self.lexicon.concerned(rest)
-        if target is not None and when is None and _HAS_STOPPED.match(rest):
+        if target is not None and when is None and asking.HAS_STOPPED.match(rest):
             return Ongoing(target)
-        if target is not None and _POLAR.match(rest):
+        if target is not None and asking.POLAR.match(rest):
             return _whether(rest)(target, self.span(when, now_ns))
         if target is not None and when is not None:
-            for kind, words in _OTHERWISE:
+            for kind, words in asking.OTHERWISE:
                 if words.search(rest):
                     return kind(target, when.span)
         heads = heads or ((target.head,) if target is not None else ())
-        if heads and (when is not None or (_TOLD.search(rest) and _PAST_TENSE.search(rest))):
+        if heads and (when is not None or (asking.TOLD.search(rest) and asking.PAST_TENSE.search(rest))):
             return Timeline(heads, self.span(when, now_ns))
         plain = (
             when is not None
             and self._known.names_nothing(rest)
             and not re.search(r"\d", rest)
-            and not _MINE.search(rest)
+            and not asking.MINE.search(rest)
         )
-        if plain or _EVERYTHING.search(rest):
+        if plain or asking.EVERYTHING.search(rest):
             return Timeline(self._all_heads(), self.span(when, now_ns))
-        doubtful = _POLAR.match(rest) and _PAST_TENSE.search(rest) and not _OF_ITSELF.search(rest)
+        doubtful = (
+            asking.POLAR.match(rest) and asking.PAST_TENSE.search(rest) and not asking.OF_ITSELF.search(rest)
+        )
         return self._unknown() if when is not None or doubtful else None
 
     def _all_heads(self) -> tuple[str, ...]:
@@ -415,13 +356,13 @@ class Grammar:
         except PhraseError:
             return None
         rest = everyday.plain(when.rest if when else asked, self.lexicon)
-        past = when is not None or _PAST_TENSE.search(rest)
-        denied = _NOT.search(rest) or _NO.search(rest) or _WHY.match(rest)
+        past = when is not None or asking.PAST_TENSE.search(rest)
+        denied = asking.NOT.search(rest) or asking.NO.search(rest) or asking.WHY.match(rest)
         if not past or limit or denied or self.lexicon.absent(rest):
             return None
         span, ever = (self.span(when, now_ns, ever=ever) for ever in (False, True))
         instant = when is not None and when.instant
-        found = Found(rest, span, ever, when is not None, instant, _EVERYTHING.search(rest) is not None)
+        found = Found(rest, span, ever, when is not None, instant, asking.EVERYTHING.search(rest) is not None)
         named = self._naming(found)
         return named if named is not None and self._is_asked(named) else None
 
@@ -441,13 +382,15 @@ class Grammar:
 
     def _is_asked(self, found: Found) -> bool:
         """Whether all words are known or only say how something is asked."""
-        rules = number_grammar.RULES if found.number else _RULES
+        rules = number_grammar.RULES if found.number else asking.RULES
         return self._known.only_asks(self._known.unknown(found.rest, rules), found.of)
 
 
 def _worded(asked: str) -> str:
     """A normalised question in the plain words that the rules look for."""
-    return everyday.unframed(_THROUGH.sub("tell me", _POSSESSIVE.sub(r"\1", everyday.spelled_out(asked))))
+    return everyday.unframed(
+        asking.THROUGH.sub("tell me", asking.POSSESSIVE.sub(r"\1", everyday.spelled_out(asked)))
+    )
 
 
 def _whether(rest: str) -> type[Whether | HowOften | HowLong]:
