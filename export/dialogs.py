@@ -37,7 +37,7 @@ from export.wordings import FAMILIES, MEASURED, WORDINGS, fixed
 
 ABLE_SHARE = 0.85
 """How often what is asked about has data, where anything has; else that there is none must be said."""
-FORMS_SHARE = 0.5
+FORMS_SHARE = 0.35
 """How often what has a fixed answer is asked in a form with words filled in: the held-out ones are not."""
 ALONE_SHARE = 0.12
 BESIDE_READINGS = 0.15
@@ -53,13 +53,13 @@ class Asker:
         self.often: Mapping[str, float] = {}
         """How often a head is asked about beside another; those that are not named: once."""
         self.families: dict[str, tuple[float, Callable[[State], Turn]]] = {
-            "label": (0.22, self.label_query), "yes_no": (0.16, self.yes_no),
+            "label": (0.27, self.label_query), "yes_no": (0.16, self.yes_no),
             "false_premise": (0.05, self.false_premise), "choice": (0.10, self.choice),
             "why": (0.06, self.why), "both": (0.04, self.both), "which_sensor": (0.04, self.which_sensor),
             "one_sensor": (0.05, self.one_sensor), "number": (0.12, self.number),
             "change": (0.05, self.change), "comparison": (0.04, self.comparison),
             "conflict": (0.03, self.conflict), "advice": (0.04, self.advice),
-            "unknown": (0.05, self.unknowable), "fixed": (0.08, self.fixed),
+            "unknown": (0.09, self.unknowable), "fixed": (0.06, self.fixed),
         }  # fmt: skip
 
     def state(self) -> State:
