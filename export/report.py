@@ -58,7 +58,7 @@ FOLDS = (
 FAMILIES = (
     "Exact text, by family. *As the head reads* compares with the right answer for what the fused head "
     "perceives, *as it is* with the right answer for what was really going on. The training wordings were "
-    "widened twice after a look at which held-out families failed, so these are no longer untouched."
+    "widened three times after a look at which held-out families failed, so these are no longer untouched."
 )
 
 PAST_FIGURES = ("free", "right_facts", "held", "as_asked")
