@@ -258,17 +258,19 @@ def test_the_shipped_model_tells_the_kind_where_it_was_trained_to(
     world: World, client: LanguageClient, percept: Percept
 ):
     found = json.loads((MODEL / "EVALUATION.json").read_text()).get("past_kinds")
-    trained = found is not None and found["all"]["told"] > 0
+    share = 0.0 if found is None else found["all"]["told"]
     write = partial(client.write, percept, deadline_s=LONGEST_S)
     questions = {
         STRANGE: "HowOften", "What percentage of yesterday was it raining?": "HowLong",
         "Was there any sign of the dog yesterday?": "Whether",
     }  # fmt: skip
     told = [world.recall.answer(q, f"lm {q}", partial(by_model, write=write), write) for q in questions]
-    if not trained:
-        assert all(answer is not None and answer.understood_by == "rules" for answer in told)
-        pytest.skip("the model was not trained on past kinds: it is sure of none")
     right = [
-        a is not None and a.evidence[0]["query"] == q for a, q in zip(told, questions.values(), strict=True)
+        answer.evidence[0]["query"] == kind
+        for answer, kind in zip(told, questions.values(), strict=True)
+        if answer is not None and answer.understood_by == "lm"
     ]
-    assert sum(right) >= len(questions) - 1
+    assert all(right), "what it is not sure of is refused, not guessed"
+    if not right and share < 0.5:
+        pytest.skip(f"the model tells {100 * share:.0f} % of the kinds it is asked for, and none of these")
+    assert right
