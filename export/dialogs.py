@@ -7,6 +7,7 @@ the soft tokens and control vectors. The answers are those of `export.answers`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -31,10 +32,11 @@ from export.answers import (
     told,
     tool_call,
 )
-from export.catalog import HEADS, SLOT_FACTS, SLOTS, HeadSpec, classes, numbers
+from export.catalog import HEADS, SLOT_FACTS, SLOTS, classes, numbers
 from export.everyday import framed, put
 from export.wordings import FAMILIES, MEASURED, WORDINGS, fixed
 
+T = TypeVar("T")
 ABLE_SHARE = 0.85
 """How often what is asked about has data, where anything has; else that there is none must be said."""
 FORMS_SHARE = 0.35
@@ -184,7 +186,7 @@ class Asker:
         """A number from a head or from a slot's own channels; the device fills it in."""
         if not numbers() or self.rng.random() < 0.4:
             return self._measured(state, changed=False)
-        head = self._of_numbers(state)
+        head = self._mostly([h for h in numbers() if state.slots(h.name)], numbers())
         wordings = WORDINGS[head.name]
         why = self.rng.random() < 0.25
         text = normalise_question(self._word(wordings.why) if why else self._query(head.name))
@@ -194,14 +196,8 @@ class Asker:
         ending = f" I know it from {{sensors_{head.name}}}." if why else ""
         return Turn("number", head.name, text, head.readout + ending, reads=False)
 
-    def _of_numbers(self, state: State) -> HeadSpec:
-        """Mostly one that has data: of all alike most have none, and "no data" is learned for every one."""
-        able = [head for head in numbers() if state.slots(head.name)]
-        heads = able if able and self.rng.random() < ABLE_SHARE else numbers()
-        return heads[self.rng.integers(len(heads))]
-
     def _measured(self, state: State, *, changed: bool) -> Turn:
-        slot = self._one(tuple(SLOT_FACTS))
+        slot = self._mostly([s for s in SLOT_FACTS if s in state.present], tuple(SLOT_FACTS))
         facts = [f for f in SLOT_FACTS[slot] if f.sentence]
         fact = facts[self.rng.integers(len(facts))]
         wordings = MEASURED[fact.name]
@@ -224,7 +220,7 @@ class Asker:
         return Turn("which_sensor", None, self._ask(q.WHICH_SENSOR), answer, reads=False)
 
     def one_sensor(self, state: State) -> Turn:
-        slot = self._one(tuple(SLOTS))
+        slot = self._mostly([s for s in SLOTS if s in state.present], tuple(SLOTS))
         head = next(h for h in HEADS.values() if slot in h.slots)
         text = normalise_question(self._word(q.ONE_SENSOR).format(s=SLOTS[slot].description))
         if slot not in state.present:
@@ -284,6 +280,11 @@ class Asker:
         if able and self.rng.random() < ABLE_SHARE:
             return self._drawn(able, 1)[0]
         return self._one(tuple(h.name for h in classes()))
+
+    def _mostly(self, able: Sequence[T], every: Sequence[T]) -> T:
+        """Mostly one that has data: of all alike most have none, and "no data" is learned for every one."""
+        among = able if able and self.rng.random() < ABLE_SHARE else every
+        return among[int(self.rng.integers(len(among)))]
 
     def _drawn(self, heads: Sequence[str], most: int) -> list[str]:
         """At most so many of the heads in any order, each at most once."""

@@ -134,6 +134,13 @@ def test_a_number_is_mostly_asked_of_what_has_data() -> None:
     assert 0.75 < len(shown) / len(turns) < 0.98
 
 
+def test_a_sensor_is_mostly_asked_of_that_has_data() -> None:
+    asker, state = Asker(np.random.default_rng(6)), State({"travel": "driving"}, frozenset({"gps"}))
+    turns = [asker.one_sensor(state) for _ in range(400)]
+    assert 0.75 < sum(turn.family == "one_sensor" for turn in turns) / len(turns) < 0.98
+    assert {turn.family for turn in turns} == {"one_sensor", "missing"}
+
+
 def test_a_comparison_says_what_it_is_and_leaves_what_it_was_to_the_device() -> None:
     label, phrase = next(iter(HEADS["posture"].phrases.items()))
     state = State({"posture": label}, EVERY_SLOT)
