@@ -49,13 +49,23 @@ def overheard(path: Path) -> str:
     network = SpeechNetwork()
     samples = voice_sound.recording(path)
     sound, said, likely = network.listen(samples)
-    text = b""
-    for _ in range(round(_PIECES_PER_S * len(samples) / RATE_HZ)):
+    pieces: list[int] = []
+    while len(pieces) < _PIECES_PER_S * len(samples) / RATE_HZ:
         if (piece := int(likely.argmax())) == END:
             break
-        text += network.pieces[piece]
+        pieces.append(piece)
+        if again := _repeated(pieces):
+            pieces = pieces[:-again]
+            break
         ((said, likely),) = network.go_on(sound, [(said, piece)])
+    text = b"".join(network.pieces[piece] for piece in pieces)
     return text.decode(errors="replace").replace("\u2581", " ").strip()
+
+
+def _repeated(pieces: list[int]) -> int:
+    """How many of the last pieces stood just before, too: so the network goes on where it misses an end."""
+    sizes = (n for n in range(2, len(pieces) // 2 + 1) if pieces[-n:] == pieces[-2 * n : -n])
+    return next(sizes, 0)
 
 
 def alike(first: str, second: str) -> float:
