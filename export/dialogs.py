@@ -242,10 +242,10 @@ class Asker:
             (q.IDENTITY, fixed.IDENTITY, IDENTITY), (q.MEDICAL, fixed.MEDICAL, MEDICAL),
             (q.HELP, fixed.HELP, HELP), (FAMILIES.small_talk, fixed.SMALL_TALK, SMALL_TALK),
         )[self.rng.integers(4)]  # fmt: skip
-        asked = self._word(wordings)
+        asked, unseen = self._word(wordings), q.split(wordings, held_out=True)
         if not self.held_out and self.rng.random() < FORMS_SHARE:
-            filled = put(self.rng, fixed.filled(self.rng, forms), q.split(wordings, held_out=True))
-            asked = asked if filled in q.split(wordings, held_out=True) else filled
+            filled = put(self.rng, fixed.filled(self.rng, forms), unseen)
+            asked = asked if filled in unseen else filled
         return Turn("fixed", None, normalise_question(asked), answer, reads=False)
 
     def follow_up(self, state: State, head: str) -> Turn:

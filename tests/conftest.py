@@ -70,6 +70,17 @@ def shipped_model() -> Path:
 
 
 @pytest.fixture(scope="session")
+def codec(shipped_model: Path) -> Any:
+    """With the vocabulary of the shipped model, which no family may need changed."""
+    import gguf
+
+    from export.batches import Codec
+    from export.restore import tokenizer
+
+    return Codec(tokenizer(gguf.GGUFReader(shipped_model / "lm-q8_0.gguf")))
+
+
+@pytest.fixture(scope="session")
 def network() -> Any:
     """The speech network, loaded once."""
     pytest.importorskip("moonshine_voice", reason="pip install 'iotlm-edge[voice]'")

@@ -12,7 +12,6 @@ pytest.importorskip("torch")
 pytest.importorskip("tokenizers")
 gguf = pytest.importorskip("gguf")
 
-from conftest import ROOT
 
 from edge_agent.memory.forms import FORMS
 from edge_agent.memory.telling import Said, objection
@@ -22,7 +21,6 @@ from export.answers import Turn
 from export.batches import LENGTH_STEP, ROW_TOKENS, Codec
 from export.catalog import SLOTS, classes
 from export.past import KINDS, Past
-from export.restore import tokenizer
 from export.train_language import CAPTIONS, PAST
 from export.wordings.past import PAST as WORDINGS
 
@@ -32,12 +30,6 @@ WAYS = [(asked, way) for asked in WORDINGS for way in range(3)]
 def draw(seed: int, count: int, *, held_out: bool = False) -> list[tuple[Said, Turn]]:
     past = Past(np.random.default_rng(seed), held_out=held_out)
     return [past.draw() for _ in range(count)]
-
-
-@pytest.fixture(scope="module")
-def codec() -> Codec:
-    """With the vocabulary of the shipped model, which no family may need changed."""
-    return Codec(tokenizer(gguf.GGUFReader(ROOT / "models" / "iotlm-7m" / "lm-q8_0.gguf")))
 
 
 def test_the_same_seed_gives_the_same_questions():

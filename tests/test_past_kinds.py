@@ -12,7 +12,6 @@ pytest.importorskip("torch")
 pytest.importorskip("tokenizers")
 gguf = pytest.importorskip("gguf")
 
-from conftest import ROOT
 
 from edge_agent.memory import kinds
 from edge_agent.memory.known_words import ASKING, DEVICE, NUMBER, THEN, THING
@@ -22,7 +21,6 @@ from export import questions as q
 from export.answers import Turn
 from export.batches import ROW_TOKENS, Codec
 from export.kinds import TIMED, Kinds, part, sources
-from export.restore import tokenizer
 from export.wordings.kinds import KINDS
 
 EVERY = {*kinds.OF_THING, *kinds.OF_NUMBER, *kinds.OF_DEVICE, kinds.OTHER}
@@ -32,12 +30,6 @@ PLACES = {**dict.fromkeys(kinds.OF_THING, "x"), **dict.fromkeys(kinds.OF_NUMBER,
 def draw(seed: int, count: int, *, held_out: bool = False) -> list[tuple[str, Turn]]:
     drawing = Kinds(np.random.default_rng(seed), held_out=held_out)
     return [drawing.draw() for _ in range(count)]
-
-
-@pytest.fixture(scope="module")
-def codec() -> Codec:
-    """With the vocabulary of the shipped model."""
-    return Codec(tokenizer(gguf.GGUFReader(ROOT / "models" / "iotlm-7m" / "lm-q8_0.gguf")))
 
 
 def test_the_same_seed_gives_the_same_questions():
