@@ -146,9 +146,10 @@ class Beam:
             grown: list[Branch] = []
             for i, (branch, (_, likely)) in enumerate(zip(branches, found, strict=True)):
                 coming = _Next(likely, self._ends)
-                grown += self._grown(branch, coming, i)
-                if (ended := self._ended(branch, coming)) is not None:
-                    whole.append(ended)
+                grown += self._inside(branch, coming, i)
+                if (ended := self._word_said(branch)) is not None:
+                    grown += self._begun(*ended, coming, i, self._later)
+                    whole.append(self._ended(*ended, coming))
             branches = self._best(grown, whole)
         return sorted(whole, key=lambda sentence: -sentence.score)
 
@@ -157,12 +158,6 @@ class Beam:
         least = max((sentence.score for sentence in whole), default=-np.inf) - BEHIND_WHOLE
         least = max(least, ordered[0].score - BEHIND) if ordered else least
         return [branch for branch in ordered if branch.score > least]
-
-    def _grown(self, branch: Branch, coming: _Next, parent: int) -> Iterator[Branch]:
-        """Every way a branch may go on with one more piece."""
-        yield from self._inside(branch, coming, parent)
-        if (said := self._word_said(branch)) is not None:
-            yield from self._begun(*said, coming, parent, self._later)
 
     def _begun(
         self, sentence: Sentence, history: tuple[int, int], coming: _Next, parent: int, root: _Root
@@ -218,11 +213,8 @@ class Beam:
             return self._nothing
         return self._foreseen.after(sentence.words)
 
-    def _ended(self, branch: Branch, coming: _Next) -> Sentence | None:
-        """The sentence if it ends here; None in the middle of a word."""
-        if (said := self._word_said(branch)) is None:
-            return None
-        sentence, history = said
+    def _ended(self, sentence: Sentence, history: tuple[int, int], coming: _Next) -> Sentence:
+        """The sentence if it ends here."""
         order = float(self._order.log_probabilities(history)[WordOrder.END])
         foreseen = bool(self._may_follow(sentence)[WordOrder.END])
         return Sentence(
